@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config/settings: what the dispatcher reads of a loaded configuration, typed.
+ * Everything is borrowed from the weir_config.
+ */
+#ifndef WEIR_CONFIG_SETTINGS_H
+#define WEIR_CONFIG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/config.h>
+
+enum weir_backoff { WEIR_BACKOFF_EXPONENTIAL = 0, WEIR_BACKOFF_LINEAR = 1 };
+enum weir_order { WEIR_ORDER_ORDERED = 0, WEIR_ORDER_UNORDERED = 1 };
+
+/* `delivery`, defaults filled in; a subscription's replaces its channel's as a whole. */
+struct weir_delivery_settings {
+	const char *dead_letter_sink;  /* URL, or "channel:NS/NAME"; NULL: none */
+	uint32_t retry;                /* attempts after the first; default 10 */
+	enum weir_backoff backoff;     /* default exponential */
+	int64_t backoff_delay_ms;      /* default PT0.2S */
+	int64_t timeout_ms;            /* of one attempt; default PT30S */
+	int64_t retry_after_max_ms;    /* 0: Retry-After is not followed */
+	enum weir_order order;         /* default ordered: by partitionkey, else by channel position */
+	uint32_t max_in_flight;        /* concurrent POSTs; default 64 */
+};
+
+struct weir_subscription_settings {
+	const char *name;
+	const char *uid;               /* default: the name */
+	const char *subscriber;        /* URL */
+	const char *reply;             /* URL or "channel:NS/NAME"; NULL: none */
+	bool from_earliest;            /* default false: latest */
+	struct weir_delivery_settings delivery;
+	const char *where;             /* "file:line" of its definition, for messages */
+};
+
+struct weir_channel_settings {
+	const char *ns;
+	const char *name;
+	const char *kind;              /* NULL: weir_config_kind() decides */
+	const struct weir_subscription_settings *subscriptions;
+	size_t subscription_count;
+	const char *where;
+};
+
+/* The channels that are configured, in the order of the files. */
+size_t weir_config_channels(const weir_config *config, const struct weir_channel_settings **ret);
+
+/*
+ * The settings that belong to a driver: keys "NAME.*", with the driver's option
+ * table checked and its defaults filled in. Borrowed. WEIR_EINVAL: the text
+ * names the key, its origin and the nearest valid one.
+ */
+int weir_config_driver(const weir_config *config, const struct weir_driver *driver, const struct weir_setting **ret,
+                       size_t *count, struct weir_error *err);
+
+#endif
