@@ -57,4 +57,12 @@ size_t weir_config_channels(const weir_config *config, const struct weir_channel
 int weir_config_driver(const weir_config *config, const struct weir_driver *driver, const struct weir_setting **ret,
                        size_t *count, struct weir_error *err);
 
+/*
+ * Keys whose first part is neither Weir's own nor one of `drivers` (the names of
+ * the drivers that were found) become problems, as do keys of a driver section
+ * that no driver was found for. Before the configuration is shared. WEIR_EINVAL
+ * if there was one.
+ */
+int weir_config_check_sections(weir_config *config, const char *const *drivers, size_t count, struct weir_error *err);
+
 #endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dispatch/dispatcher: the sidecar without its command line: takes events over
+ * HTTP, publishes them, delivers them to subscribers.
+ *
+ * Threads: ingress loops, delivery loops and a quarantine writer of its own; the
+ * pumps belong to the runtime. Functions here are for the thread that started it
+ * unless they say otherwise.
+ */
+#ifndef WEIR_DISPATCH_DISPATCHER_H
+#define WEIR_DISPATCH_DISPATCHER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/channel.h>
+#include <weir/config.h>
+#include <weir/error.h>
+
+struct weir_dispatcher;
+
+/*
+ * Opens the configured channels (`default/default` when none is configured),
+ * subscribes, listens on `dispatcher.listen`. `config` and `runtime` must
+ * outlive it. Returns when it accepts connections; subscriptions become ready
+ * later: weir_dispatcher_ready().
+ */
+int weir_dispatcher_start(const weir_config *config, weir_runtime *runtime, struct weir_dispatcher **ret,
+                          struct weir_error *err);
+
+/* The port of listen address number `index`; 0 behind the last. */
+uint16_t weir_dispatcher_port(const struct weir_dispatcher *dispatcher, size_t index);
+
+/*
+ * SIGTERM: stops accepting, pauses subscriptions, lets what is in flight finish
+ * until deadline_ns, closes subscriptions and channels; what is unsettled stays
+ * unsettled. WEIR_ETIMEDOUT says that something did. Blocks. The dispatcher may
+ * still be asked for its figures afterwards, until it is freed.
+ */
+int weir_dispatcher_drain(struct weir_dispatcher *dispatcher, int64_t deadline_ns, struct weir_error *err);
+void weir_dispatcher_free(struct weir_dispatcher *dispatcher);
+
+/* ---- figures, for the admin port: any thread, does not block ------------- */
+
+/* Monotone counters since start, for one channel's ingress. */
+struct weir_ingress_figures {
+	uint64_t accepted;      /* answered 202 */
+	uint64_t bytes;         /* of accepted events' data */
+	uint64_t rejected;      /* answered 4xx: the event or request was bad */
+	uint64_t unavailable;   /* answered 429 or 503 */
+	uint64_t late;          /* persisted after the answer had to be 503 */
+};
+
+/* Monotone counters since start, for one subscription; the last four are gauges. */
+struct weir_egress_figures {
+	uint64_t attempts;      /* POSTs made */
+	uint64_t delivered;     /* settled after a 2xx */
+	uint64_t retries;       /* attempts after the first of a delivery */
+	uint64_t dead_lettered; /* taken by the dead-letter sink */
+	uint64_t quarantined;
+	uint64_t replies;       /* replies accepted by the reply target */
+	uint64_t poison;        /* records that were no event */
+	uint64_t redelivered;   /* handed out again by the backend */
+	uint64_t stale;         /* settled too late: will come again */
+	uint64_t duration_ns;   /* of all attempts together */
+	uint64_t duration_buckets[16]; /* attempts that took at most weir_egress_bucket_ms[i]; last: all */
+	uint64_t in_flight;     /* POSTs under way */
+	uint64_t waiting;       /* handed out by the backend, waiting for a turn or a retry */
+	uint64_t lag;           /* UINT64_MAX: not known */
+	int64_t oldest_ms;      /* age of the oldest delivery not settled; -1: none */
+};
+
+extern const uint32_t weir_egress_bucket_ms[15];
+
+struct weir_subscription_view {
+	const char *name, *uid, *subscriber; /* borrowed until the visit returns; the URL has no user info */
+	bool ready;
+	struct weir_error error;             /* why it is not ready */
+	struct weir_egress_figures figures;
+};
+
+struct weir_channel_view {
+	const char *ns, *name, *kind;
+	bool ready;
+	struct weir_error error;
+	struct weir_ingress_figures figures;
+	const struct weir_subscription_view *subscriptions;
+	size_t subscription_count;
+};
+
+/* Calls `visit` for each channel, in configuration order; stops when it returns false. */
+void weir_dispatcher_visit(struct weir_dispatcher *dispatcher, bool (*visit)(void *ctx, const struct weir_channel_view *view),
+                           void *ctx);
+
+/* HTTP server counters over all ingress loops. */
+struct weir_ingress_server_figures {
+	uint64_t connections, accepted, refused, requests, malformed, timeouts, bytes_in;
+};
+void weir_dispatcher_server_figures(struct weir_dispatcher *dispatcher, struct weir_ingress_server_figures *ret);
+
+/* An open channel by its names, borrowed while the dispatcher runs; NULL: none. Any thread. */
+weir_channel *weir_dispatcher_channel(struct weir_dispatcher *dispatcher, const char *ns, const char *name);
+
+#endif
