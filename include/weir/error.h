@@ -88,7 +88,7 @@ struct weir_error {
 	uint8_t scope;           /* enum weir_scope */
 	uint32_t retry_after_ms; /* 0: no advice */
 	int32_t native;          /* the library's or system's own code, 0: none */
-	char domain[16];         /* whose code `native` is: "errno", "lmdb", ... */
+	char domain[16];         /* whose code `native` is: "errno", ... */
 	char text[480];          /* for people; NUL-terminated; no newline */
 };
 
