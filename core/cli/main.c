@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/main: finds the subcommand, runs it, and sees to it that what it printed arrived. */
+#include "cli/cmd.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/near.h"
+
+static const struct weir_cmd *const commands[] = {
+	&weir_cmd_version,
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+void weir_cli_say(const char *format, ...)
+{
+	va_list args;
+
+	fputs("weir: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+int weir_cli_fail(const struct weir_error *err)
+{
+	weir_cli_say("%s", err->text[0] ? err->text : weir_code_text(err->code));
+	switch (err->code) {
+	case WEIR_EUNAVAIL:
+	case WEIR_ETIMEDOUT:
+	case WEIR_EAUTH:
+	case WEIR_ETLS:
+	case WEIR_EBUSY:
+	case WEIR_EAGAIN:
+	case WEIR_ELIMIT:
+		return WEIR_EXIT_UNAVAILABLE;
+	case WEIR_EINVAL:
+	case WEIR_ENOTFOUND:
+	case WEIR_EVERSION:
+		return WEIR_EXIT_CONFIG;
+	default:
+		return WEIR_EXIT_FAILED;
+	}
+}
+
+static void print_overview(FILE *to)
+{
+	fputs("usage: weir COMMAND [OPTION]...\n\nAn event channel with pluggable backends.\n\ncommands:\n", to);
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(to, "  %-10s  %s\n", commands[i]->name, commands[i]->summary);
+	fputs("\n'weir COMMAND --help' tells more.\n", to);
+}
+
+static const struct weir_cmd *find_command(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	}
+	return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+	struct weir_near near = weir_near_init(weir_str(name));
+
+	for (size_t i = 0; i < COMMANDS; i++)
+		weir_near_offer(&near, commands[i]->name);
+	if (near.best)
+		weir_cli_say("there is no command '%s'; did you mean '%s'?", name, near.best);
+	else
+		weir_cli_say("there is no command '%s'; see 'weir --help'", name);
+	return WEIR_EXIT_USAGE;
+}
+
+static int run_command(const struct weir_cmd *cmd, char **argv, size_t argc)
+{
+	void *options = weir_mem_zalloc(1, cmd->options_size);
+	char *const *args = NULL;
+	size_t arg_count = 0;
+	int code;
+
+	if (!options) {
+		weir_cli_say("out of memory");
+		return WEIR_EXIT_FAILED;
+	}
+	code = weir_cli_parse(cmd, argv, argc, options, &args, &arg_count);
+	if (code < 0)
+		code = cmd->run(options, args, arg_count);
+	weir_cli_parse_fini(cmd, options);
+	weir_mem_free(options);
+	return code;
+}
+
+/* A result that did not arrive is a failure: the disk may be full, the reader gone. */
+static int finish_output(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	if (errno != EPIPE)
+		weir_cli_say("cannot write to standard output: %s", strerror(errno));
+	return code ? code : WEIR_EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	const struct weir_cmd *cmd;
+
+	/* A connection or a pipe that the other side closed is an error of one write, not the end of the process. */
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2) {
+		print_overview(stderr);
+		return WEIR_EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+		print_overview(stdout);
+		return finish_output(WEIR_EXIT_OK);
+	}
+	cmd = find_command(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
+	if (!cmd)
+		return unknown_command(argv[1]);
+	return finish_output(run_command(cmd, argv + 2, (size_t)argc - 2));
+}
