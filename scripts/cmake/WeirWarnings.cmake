@@ -1,4 +1,5 @@
 # Warnings (as errors), hardening and sanitizers: one INTERFACE target that all of Weir's code links.
+include(CheckCCompilerFlag)
 add_library(weir_flags INTERFACE)
 
 target_compile_features(weir_flags INTERFACE c_std_11)
@@ -18,8 +19,12 @@ if(WEIR_SANITIZE)
   # gcc's null-dereference analysis has false positives on instrumented code.
   target_compile_options(weir_flags INTERFACE -Wno-null-dereference)
 else()
-  target_compile_options(weir_flags INTERFACE -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
-    -ftrivial-auto-var-init=zero)
+  target_compile_options(weir_flags INTERFACE -fstack-protector-strong -fstack-clash-protection -fcf-protection=full)
+  # clang before 16 has this only behind a second flag that says it will go away.
+  check_c_compiler_flag(-ftrivial-auto-var-init=zero WEIR_HAS_AUTO_VAR_INIT)
+  if(WEIR_HAS_AUTO_VAR_INIT)
+    target_compile_options(weir_flags INTERFACE -ftrivial-auto-var-init=zero)
+  endif()
   if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     target_compile_options(weir_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
   endif()
