@@ -37,9 +37,11 @@ void *weir_mem_alloc(size_t size)
 
 void *weir_mem_zalloc(size_t count, size_t size)
 {
-	if (!may_allocate())
+	size_t bytes;
+
+	if (__builtin_mul_overflow(count, size, &bytes) || !may_allocate())
 		return NULL;
-	return count && size ? calloc(count, size) : calloc(1, 1);
+	return calloc(1, bytes ? bytes : 1);
 }
 
 void *weir_mem_realloc(void *old, size_t size)
