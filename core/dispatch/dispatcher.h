@@ -27,7 +27,7 @@ struct weir_dispatcher;
  * later: weir_dispatcher_ready().
  */
 int weir_dispatcher_start(const weir_config *config, weir_runtime *runtime, struct weir_dispatcher **ret,
-                          struct weir_error *err);
+			  struct weir_error *err);
 
 /* The port of listen address number `index`; 0 behind the last. */
 uint16_t weir_dispatcher_port(const struct weir_dispatcher *dispatcher, size_t index);
@@ -45,11 +45,11 @@ void weir_dispatcher_free(struct weir_dispatcher *dispatcher);
 
 /* Monotone counters since start, for one channel's ingress. */
 struct weir_ingress_figures {
-	uint64_t accepted;      /* answered 202 */
-	uint64_t bytes;         /* of accepted events' data */
-	uint64_t rejected;      /* answered 4xx: the event or request was bad */
-	uint64_t unavailable;   /* answered 429 or 503 */
-	uint64_t late;          /* persisted after the answer had to be 503 */
+	uint64_t accepted;    /* answered 202 */
+	uint64_t bytes;       /* of accepted events' data */
+	uint64_t rejected;    /* answered 4xx: the event or request was bad */
+	uint64_t unavailable; /* answered 429 or 503 */
+	uint64_t late;        /* persisted after the answer had to be 503 */
 };
 
 /* Monotone counters since start, for one subscription; the last four are gauges. */
@@ -59,16 +59,16 @@ struct weir_egress_figures {
 	uint64_t retries;       /* attempts after the first of a delivery */
 	uint64_t dead_lettered; /* taken by the dead-letter sink */
 	uint64_t quarantined;
-	uint64_t replies;       /* replies accepted by the reply target */
-	uint64_t poison;        /* records that were no event */
-	uint64_t redelivered;   /* handed out again by the backend */
-	uint64_t stale;         /* settled too late: will come again */
-	uint64_t duration_ns;   /* of all attempts together */
+	uint64_t replies;              /* replies accepted by the reply target */
+	uint64_t poison;               /* records that were no event */
+	uint64_t redelivered;          /* handed out again by the backend */
+	uint64_t stale;                /* settled too late: will come again */
+	uint64_t duration_ns;          /* of all attempts together */
 	uint64_t duration_buckets[16]; /* attempts that took at most weir_egress_bucket_ms[i]; last: all */
-	uint64_t in_flight;     /* POSTs under way */
-	uint64_t waiting;       /* handed out by the backend, waiting for a turn or a retry */
-	uint64_t lag;           /* UINT64_MAX: not known */
-	int64_t oldest_ms;      /* age of the oldest delivery not settled; -1: none */
+	uint64_t in_flight;            /* POSTs under way */
+	uint64_t waiting;              /* handed out by the backend, waiting for a turn or a retry */
+	uint64_t lag;                  /* UINT64_MAX: not known */
+	int64_t oldest_ms;             /* age of the oldest delivery not settled; -1: none */
 };
 
 extern const uint32_t weir_egress_bucket_ms[15];
@@ -76,7 +76,7 @@ extern const uint32_t weir_egress_bucket_ms[15];
 struct weir_subscription_view {
 	const char *name, *uid, *subscriber; /* borrowed until the visit returns; the URL has no user info */
 	bool ready;
-	struct weir_error error;             /* why it is not ready */
+	struct weir_error error; /* why it is not ready */
 	struct weir_egress_figures figures;
 };
 
@@ -90,8 +90,8 @@ struct weir_channel_view {
 };
 
 /* Calls `visit` for each channel, in configuration order; stops when it returns false. */
-void weir_dispatcher_visit(struct weir_dispatcher *dispatcher, bool (*visit)(void *ctx, const struct weir_channel_view *view),
-                           void *ctx);
+void weir_dispatcher_visit(struct weir_dispatcher *dispatcher,
+			   bool (*visit)(void *ctx, const struct weir_channel_view *view), void *ctx);
 
 /* HTTP server counters over all ingress loops. */
 struct weir_ingress_server_figures {
