@@ -48,53 +48,61 @@ struct weir_http_target;
 
 struct weir_http_client_options {
 	struct weir_http_address_rules rules;
-	uint32_t connect_timeout_ms;      /* 5000 */
-	uint32_t max_connections;         /* 1024 over all targets */
-	uint32_t max_idle_ms;             /* 60000 a connection may idle */
-	const char *ca_file;              /* NULL: the system's */
-	const char *user_agent;           /* NULL: "weir/VERSION" */
+	uint32_t connect_timeout_ms; /* 5000 */
+	uint32_t max_connections;    /* 1024 over all targets */
+	uint32_t max_idle_ms;        /* 60000 a connection may idle */
+	const char *ca_file;         /* NULL: the system's */
+	const char *user_agent;      /* NULL: "weir/VERSION" */
 };
 
 int weir_http_client_new(struct weir_loop *loop, const struct weir_http_client_options *options,
-                         struct weir_http_client **ret, struct weir_error *err);
+			 struct weir_http_client **ret, struct weir_error *err);
 /* Posts under way are given up: their `done` is called with WEIR_ECANCELED first. */
 void weir_http_client_free(struct weir_http_client *client);
 
 /* `max_parallel`: connections to it at most; more posts wait in order. The URL is copied. */
 int weir_http_target_new(struct weir_http_client *client, const char *url, uint32_t max_parallel,
-                         struct weir_http_target **ret, struct weir_error *err);
+			 struct weir_http_target **ret, struct weir_error *err);
 /* Posts under way to it are given up like in weir_http_client_free(). */
 void weir_http_target_free(struct weir_http_target *target);
 const char *weir_http_target_url(const struct weir_http_target *target);
 
 struct weir_http_result {
-	int code;          /* WEIR_OK: an answer came, whole; else WEIR_ETIMEDOUT, WEIR_EUNAVAIL, WEIR_ETLS, WEIR_ETOOBIG, WEIR_ENOPERM (address rules), WEIR_ECANCELED, WEIR_EIO */
-	int status;        /* 100..599; 0: none came */
-	const char *text;  /* for people, when code is not WEIR_OK; borrowed */
+	int code;   /* WEIR_OK: an answer came, whole; else WEIR_ETIMEDOUT, WEIR_EUNAVAIL, WEIR_ETLS, WEIR_ETOOBIG,
+		       WEIR_ENOPERM (address rules), WEIR_ECANCELED, WEIR_EIO */
+	int status; /* 100..599; 0: none came */
+	const char *text;                  /* for people, when code is not WEIR_OK; borrowed */
 	const struct weir_header *headers; /* of the final answer; borrowed */
 	size_t header_count;
 	struct weir_buf body; /* at most max_response bytes; borrowed */
-	bool body_cut;     /* there was more */
+	bool body_cut;        /* there was more */
+	uint32_t
+	    sends; /* connections it was written to: 0 says that it was surely not sent, 2 that a kept one was dead */
 	int64_t took_ns;
 };
 
-/* Called once for each post, on the loop's thread; everything in `result` is borrowed until it returns. */
+/*
+ * Called once for each post, on the loop's thread; everything in `result` is
+ * borrowed until it returns. May post and may free targets; must not free the
+ * client.
+ */
 typedef void weir_http_done(void *ctx, const struct weir_http_result *result);
 
 struct weir_http_post {
 	const struct weir_header *headers; /* names lower case; borrowed until done */
 	size_t header_count;
-	struct weir_buf body;              /* borrowed until done */
-	int64_t timeout_ms;                /* whole time of the attempt, from now; 0: 30000 */
-	size_t max_response_bytes;         /* body beyond it is cut: the post still succeeds unless `whole` */
-	bool whole;                        /* a longer body is WEIR_ETOOBIG */
+	struct weir_buf body;      /* borrowed until done */
+	int64_t timeout_ms;        /* whole time of the attempt, from now; 0: 30000 */
+	size_t max_response_bytes; /* body beyond it is cut: the post still succeeds unless `whole` */
+	bool whole;                /* a longer body is WEIR_ETOOBIG */
 	weir_http_done *done;
 	void *ctx;
 };
 
 /*
  * Starts a POST. `post` is copied. Returns WEIR_OK and calls done later (never
- * from inside this call), or WEIR_ENOMEM.
+ * from inside this call), or WEIR_ENOMEM. After 1xx answers the final one counts;
+ * 101 counts as final. An answer has at most 128 header lines and 64 KiB of them.
  */
 int weir_http_target_post(struct weir_http_target *target, const struct weir_http_post *post);
 

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http/client, inside.
+ *
+ *   client      one for each loop: libcurl's multi handle, limits, what is shared
+ *   target      one subscriber: its URL taken apart, its queue, its carriers
+ *   exchange    one post, from the call until `done` returned
+ *   transfer    carries an exchange through libcurl
+ *
+ * An exchange is queued, then carried, then finished. The carrier hands it back
+ * with weir_http_exchange_finish() and does not touch it afterwards.
+ */
+#ifndef WEIR_HTTP_CLIENT_INTERNAL_H
+#define WEIR_HTTP_CLIENT_INTERNAL_H
+
+#include <curl/curl.h>
+
+#include "base/dynbuf.h"
+#include "base/loop.h"
+#include "http/address_url.h"
+#include "http/client.h"
+#include "http/client_head.h"
+
+enum {
+	WEIR_HTTP_KEPT_BYTES = 16 * 1024, /* memory of an answer that an idle exchange may keep */
+	WEIR_HTTP_DEFAULT_TIMEOUT_MS = 30000,
+};
+
+enum weir_http_stage {
+	WEIR_HTTP_QUEUED, /* waits for a carrier */
+	WEIR_HTTP_CARRIED,
+	WEIR_HTTP_REFUSED, /* could not be carried; reported from the loop, not from inside of post() */
+};
+
+struct weir_http_exchange {
+	struct weir_http_exchange *next, *prev; /* in one of the target's lists */
+	struct weir_http_target *target;
+	struct weir_http_post post;
+	enum weir_http_stage stage;
+	uint32_t sends; /* connections that it was written to */
+	int status;     /* of the final answer; 0: not known yet */
+	int64_t started_ns;
+	struct weir_timer timer;             /* the whole time is over */
+	struct weir_http_transfer *transfer; /* while it is carried */
+	struct weir_dynbuf head;             /* of the final answer, as it came */
+	struct weir_dynbuf body;
+	bool body_cut;
+};
+
+struct weir_http_exchange_list {
+	struct weir_http_exchange *first, *last;
+};
+
+struct weir_http_target {
+	struct weir_http_target *next, *prev;
+	struct weir_http_client *client;
+	char *url;
+	struct weir_http_url parts;
+	uint32_t max_parallel;
+	uint32_t carried;
+	uint32_t spares;
+	uint32_t calls; /* `done` functions under way: the memory must stay */
+	bool closing;   /* nothing is started any more */
+	struct weir_http_exchange_list queued, active, refused;
+	struct weir_http_exchange *spare;
+	struct weir_http_transfer *transfers; /* unused ones */
+};
+
+struct weir_http_client {
+	struct weir_loop *loop;
+	struct weir_http_client_options options; /* the strings are NULL: copies are below */
+	char *ca_file;
+	char *user_agent;
+	struct weir_http_target *targets;
+	CURLM *multi;
+	struct weir_timer multi_timer;
+	struct weir_timer refused_timer;
+	struct weir_http_socket **sockets; /* by file descriptor */
+	size_t socket_slots;
+	struct weir_header headers[WEIR_HTTP_HEAD_HEADERS]; /* of the answer that is being reported */
+};
+
+/* ---- client_exchange.c ---------------------------------------------------- */
+
+/*
+ * Ends a carried exchange: reports it, starts the next of its target. `text` is
+ * static. Afterwards the target may be gone. Not from inside a callback of
+ * libcurl.
+ */
+void weir_http_exchange_finish(struct weir_http_exchange *exchange, int code, const char *text);
+/* Gives carriers to queued exchanges as far as the limits allow. */
+void weir_http_target_start(struct weir_http_target *target);
+/* Gives up everything of a target: WEIR_ECANCELED. */
+void weir_http_target_cancel(struct weir_http_target *target);
+/* Reports the refused ones. */
+void weir_http_target_report(struct weir_http_target *target);
+void weir_http_target_release(struct weir_http_target *target);
+
+/* ---- client_multi.c: libcurl's multi handle on the loop -------------------- */
+
+int weir_http_multi_init(struct weir_http_client *client, struct weir_error *err);
+void weir_http_multi_fini(struct weir_http_client *client);
+/*
+ * Makes `easy` open its sockets under the client's address rules. *refused gets
+ * true when an address was refused.
+ */
+struct weir_http_opening {
+	struct weir_http_client *client;
+	bool opened, refused;
+};
+CURLcode weir_http_multi_setup(CURL *easy, struct weir_http_opening *opening);
+
+/* ---- client_transfer.c ------------------------------------------------------ */
+
+/* Starts to carry it. WEIR_ENOMEM. */
+int weir_http_transfer_start(struct weir_http_exchange *exchange);
+/* libcurl is done with it. */
+void weir_http_transfer_done(CURL *easy, CURLcode result);
+/* Gives it up, whatever state it is in. */
+void weir_http_transfer_stop(struct weir_http_exchange *exchange);
+void weir_http_transfer_free_all(struct weir_http_transfer *list);
+
+/* ---- client_errors.c -------------------------------------------------------- */
+
+struct weir_http_failure {
+	int code;
+	const char *text; /* static */
+};
+/* What a failure of libcurl means to Weir. */
+struct weir_http_failure weir_http_failure_of(CURLcode result);
+
+#endif
