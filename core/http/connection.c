@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/connection.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "http/server_state.h"
+#include "http/stream.h"
+
+enum {
+	STEPS_PER_TURN = 16, /* reads or requests; then the others have their turn */
+	LINGER_MS = 5000,
+	MAX_OUT_BYTES = 64 << 20,
+};
+
+#define READ_EVENTS ((uint32_t)(EPOLLIN | EPOLLRDHUP | EPOLLET))
+
+WEIR_HTTP_PROBLEM(cut_short, 400, "bad_request", "The connection was closed in the middle of the request.");
+WEIR_HTTP_PROBLEM(too_slow, 408, "request_timeout", "The request did not arrive in time.");
+WEIR_HTTP_PROBLEM(overloaded, 503, "overloaded", "Too many requests are being received; try again later.");
+
+/* ---- time ------------------------------------------------------------------ */
+
+static int64_t read_deadline(const struct weir_http_connection *connection)
+{
+	const struct weir_http_limits *limits = &connection->server->limits;
+	const struct weir_http_request *request = connection->request;
+	int64_t part, whole;
+
+	if (!request || weir_http_parser_idle(&request->parser))
+		return weir_clock_after_ms(connection->since_ns, limits->idle_timeout_ms);
+	whole = weir_clock_after_ms(request->started_ns, limits->request_timeout_ms);
+	if (weir_http_parser_in_head(&request->parser))
+		part = weir_clock_after_ms(request->started_ns, limits->header_timeout_ms);
+	else
+		part = weir_clock_after_ms(connection->since_ns, limits->body_idle_timeout_ms);
+	return part < whole ? part : whole;
+}
+
+static int64_t deadline_of(const struct weir_http_connection *connection)
+{
+	switch (connection->state) {
+	case WEIR_HTTP_READING:
+		return read_deadline(connection);
+	case WEIR_HTTP_LINGERING:
+		return weir_clock_after_ms(connection->since_ns, LINGER_MS);
+	default:
+		/* How long the handler takes is the handler's business. */
+		if (!weir_http_connection_pending(connection))
+			return WEIR_NS_NEVER;
+		return weir_clock_after_ms(connection->since_ns, connection->server->limits.write_timeout_ms);
+	}
+}
+
+/* A timer that is too early is left alone: it fires, and is set again then. */
+static void arm(struct weir_http_connection *connection)
+{
+	struct weir_timer *timer = &connection->timer;
+
+	connection->deadline_ns = deadline_of(connection);
+	if (connection->deadline_ns == WEIR_NS_NEVER || (timer->slot && timer->deadline_ns <= connection->deadline_ns))
+		return;
+	if (weir_loop_timer_set(connection->server->loop, timer, connection->deadline_ns) == WEIR_OK)
+		return;
+	connection->broken = true;
+	weir_http_connection_resume(connection);
+}
+
+static void progressed(struct weir_http_connection *connection)
+{
+	connection->since_ns = weir_loop_now(connection->server->loop);
+}
+
+/* ---- the end ---------------------------------------------------------------- */
+
+static void detach(struct weir_http_connection *connection)
+{
+	struct weir_http_server *server = connection->server;
+
+	if (connection->queued) {
+		TAILQ_REMOVE(&server->resumes, connection, resume);
+		server->resume_count--;
+	}
+	if (connection->state == WEIR_HTTP_LINGERING)
+		server->lingering--;
+	LIST_REMOVE(connection, all);
+	weir_http_uncount(&server->stats.connections);
+	weir_http_peers_give(&server->peers, connection->peer);
+	if (connection->request && connection->state == WEIR_HTTP_HANDLING)
+		weir_http_request_orphan(&server->pool, connection->request);
+	else if (connection->request)
+		weir_http_pool_give(&server->pool, connection->request);
+	connection->request = NULL;
+}
+
+void weir_http_connection_close(struct weir_http_connection *connection)
+{
+	struct weir_http_server *server = connection->server;
+	struct weir_http_stream *stream = connection->stream;
+
+	if (connection->state == WEIR_HTTP_CLOSED)
+		return;
+	weir_loop_unwatch(server->loop, &connection->watch);
+	weir_loop_timer_cancel(server->loop, &connection->timer);
+	close(connection->watch.fd);
+	detach(connection);
+	weir_dynbuf_fini(&connection->out);
+	connection->state = WEIR_HTTP_CLOSED;
+	connection->stream = NULL;
+	if (!connection->running)
+		weir_mem_free(connection);
+	weir_http_server_left(server);
+	weir_http_stream_gone(stream);
+}
+
+static void reset_connection(struct weir_http_connection *connection)
+{
+	struct linger linger = { 1, 0 };
+
+	setsockopt(connection->watch.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+	weir_http_connection_close(connection);
+}
+
+static void linger(struct weir_http_connection *connection)
+{
+	shutdown(connection->watch.fd, SHUT_WR);
+	connection->state = WEIR_HTTP_LINGERING;
+	progressed(connection);
+	connection->server->lingering++;
+	weir_http_server_left(connection->server);
+}
+
+/* ---- one request after the other ---------------------------------------------- */
+
+void weir_http_connection_resume(struct weir_http_connection *connection)
+{
+	struct weir_http_server *server = connection->server;
+
+	if (connection->queued)
+		return;
+	connection->queued = true;
+	TAILQ_INSERT_TAIL(&server->resumes, connection, resume);
+	server->resume_count++;
+	weir_http_server_wake(server);
+}
+
+/* The request that was answered goes; bytes behind it stay. */
+static void drop_request(struct weir_http_connection *connection, bool all)
+{
+	struct weir_http_request *request = connection->request;
+	struct weir_http_pool *pool = &connection->server->pool;
+
+	if (!request)
+		return;
+	if (!all && request->len > request->parser.pos) {
+		weir_http_request_shift(pool, request);
+		request->started_ns = weir_loop_now(connection->server->loop);
+		return;
+	}
+	weir_http_pool_give(pool, request);
+	connection->request = NULL;
+}
+
+/* There are bytes, or an end, that nobody has looked at. */
+static bool has_input(const struct weir_http_connection *connection)
+{
+	return connection->request || connection->readable;
+}
+
+/* Everything is written. */
+static void written(struct weir_http_connection *connection)
+{
+	if (!connection->closing) {
+		connection->state = WEIR_HTTP_READING;
+		progressed(connection);
+	} else if (connection->polite && !has_input(connection)) {
+		weir_http_connection_close(connection);
+	} else {
+		drop_request(connection, true);
+		linger(connection);
+	}
+}
+
+/* Ends what began by setting `running`, unless an outer one goes on. */
+static void leave(struct weir_http_connection *connection, bool was_running)
+{
+	connection->running = was_running;
+	if (was_running)
+		return;
+	if (connection->state == WEIR_HTTP_CLOSED)
+		weir_mem_free(connection);
+	else
+		arm(connection);
+}
+
+void weir_http_connection_finish(struct weir_http_connection *connection)
+{
+	bool was_running = connection->running;
+
+	connection->running = true;
+	connection->state = WEIR_HTTP_WRITING;
+	connection->stream = NULL;
+	if (connection->broken) {
+		weir_http_connection_close(connection);
+	} else {
+		drop_request(connection, false);
+		if (!weir_http_connection_pending(connection))
+			written(connection);
+		if (!was_running && connection->state != WEIR_HTTP_CLOSED && has_input(connection))
+			weir_http_connection_resume(connection);
+	}
+	leave(connection, was_running);
+}
+
+void weir_http_connection_refuse(struct weir_http_connection *connection, const struct weir_http_problem *problem)
+{
+	struct weir_http_request *request = connection->request;
+	bool without_body = request && request->parser.method == WEIR_HTTP_HEAD;
+
+	weir_http_count(&connection->server->stats.malformed, 1);
+	connection->closing = true;
+	weir_http_response_problem(connection, problem, without_body);
+	drop_request(connection, true);
+	weir_http_connection_finish(connection);
+}
+
+static void hand_over(struct weir_http_connection *connection)
+{
+	struct weir_http_server *server = connection->server;
+
+	weir_http_request_complete(connection->request);
+	connection->state = WEIR_HTTP_HANDLING;
+	connection->served++;
+	weir_http_count(&server->stats.requests, 1);
+	server->handler(server->ctx, connection->request);
+}
+
+/* ---- reading -------------------------------------------------------------------- */
+
+static void say_continue(struct weir_http_connection *connection)
+{
+	const struct weir_http_parser *parser = &connection->request->parser;
+	static char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	struct iovec part = { line, sizeof line - 1 };
+
+	if (parser->expect_continue && (parser->chunked || parser->length))
+		weir_http_connection_send(connection, &part, 1);
+}
+
+/* Uses what was read, until a request is complete. */
+static void parse(struct weir_http_connection *connection)
+{
+	struct weir_http_request *request = connection->request;
+
+	for (;;) {
+		switch (weir_http_parser_feed(&request->parser, request->bytes, &request->len)) {
+		case WEIR_HTTP_PARSE_HEAD:
+			say_continue(connection);
+			break;
+		case WEIR_HTTP_PARSE_DONE:
+			hand_over(connection);
+			return;
+		case WEIR_HTTP_PARSE_FAILED:
+			weir_http_connection_refuse(connection, request->parser.problem);
+			return;
+		default:
+			return;
+		}
+	}
+}
+
+static bool make_room(struct weir_http_connection *connection)
+{
+	struct weir_http_pool *pool = &connection->server->pool;
+
+	if (connection->request) {
+		if (connection->request->len < connection->request->capacity ||
+		    weir_http_request_grow(pool, connection->request))
+			return true;
+	} else {
+		connection->request = weir_http_pool_take(pool);
+		if (connection->request) {
+			connection->request->connection = connection;
+			return true;
+		}
+	}
+	weir_http_connection_refuse(connection, &overloaded);
+	return false;
+}
+
+static void on_end(struct weir_http_connection *connection)
+{
+	const struct weir_http_request *request = connection->request;
+
+	if (request && !weir_http_parser_idle(&request->parser))
+		weir_http_connection_refuse(connection, &cut_short);
+	else
+		weir_http_connection_close(connection);
+}
+
+/* False: no bytes came. */
+static bool fill(struct weir_http_connection *connection)
+{
+	struct weir_http_request *request = connection->request;
+	size_t room = request->capacity - request->len;
+	ssize_t got = recv(connection->watch.fd, request->bytes + request->len, room, 0);
+
+	if (got > 0) {
+		weir_http_count(&connection->server->stats.bytes_in, (uint64_t)got);
+		progressed(connection);
+		if (!request->len)
+			request->started_ns = connection->since_ns;
+		request->len += (size_t)got;
+		/* Less than there was room for: the kernel has no more, except perhaps the end. */
+		connection->readable = (size_t)got == room || connection->hangup;
+		return true;
+	}
+	if (got == 0) {
+		on_end(connection);
+	} else if (errno == EAGAIN) {
+		connection->readable = false;
+		if (!request->len)
+			drop_request(connection, true);
+	} else if (errno != EINTR) {
+		weir_http_connection_close(connection);
+	}
+	return false;
+}
+
+/* One read, or one request; false: there is nothing to do any more. */
+static bool step(struct weir_http_connection *connection)
+{
+	struct weir_http_request *request = connection->request;
+
+	if (request && request->parser.pos < request->len) {
+		parse(connection);
+		return connection->state == WEIR_HTTP_READING;
+	}
+	if (!connection->readable || !make_room(connection))
+		return false;
+	if (fill(connection))
+		parse(connection);
+	return connection->state == WEIR_HTTP_READING;
+}
+
+static bool throw_away(struct weir_http_connection *connection)
+{
+	struct weir_http_server *server = connection->server;
+	ssize_t got;
+
+	if (!connection->readable)
+		return false;
+	got = recv(connection->watch.fd, server->trash, sizeof server->trash, 0);
+	if (got > 0 || (got < 0 && errno == EINTR))
+		return true;
+	if (got < 0 && errno == EAGAIN)
+		connection->readable = false;
+	else
+		weir_http_connection_close(connection);
+	return false;
+}
+
+static bool go_on(struct weir_http_connection *connection)
+{
+	switch (connection->state) {
+	case WEIR_HTTP_READING:
+		return step(connection) || connection->state == WEIR_HTTP_LINGERING;
+	case WEIR_HTTP_LINGERING:
+		return throw_away(connection);
+	default:
+		return false;
+	}
+}
+
+static bool is_idle(const struct weir_http_connection *connection)
+{
+	return connection->state == WEIR_HTTP_READING &&
+	       (!connection->request || weir_http_parser_idle(&connection->request->parser));
+}
+
+/* Not at once: a request that is on its way would be answered by a reset. */
+void weir_http_connection_close_idle(struct weir_http_connection *connection)
+{
+	if (!is_idle(connection) || connection->readable)
+		return;
+	connection->closing = true;
+	drop_request(connection, true);
+	linger(connection);
+	arm(connection);
+}
+
+static void advance(struct weir_http_connection *connection)
+{
+	int steps = STEPS_PER_TURN;
+
+	connection->running = true;
+	if (connection->broken || (connection->state == WEIR_HTTP_STREAMING && connection->hangup))
+		weir_http_connection_close(connection);
+	while (steps && go_on(connection))
+		steps--;
+	if (connection->server->draining)
+		weir_http_connection_close_idle(connection);
+	if (!steps && connection->state != WEIR_HTTP_CLOSED)
+		weir_http_connection_resume(connection);
+	leave(connection, false);
+}
+
+void weir_http_connection_resumed(struct weir_http_connection *connection)
+{
+	struct weir_http_server *server = connection->server;
+
+	TAILQ_REMOVE(&server->resumes, connection, resume);
+	server->resume_count--;
+	connection->queued = false;
+	advance(connection);
+}
+
+/* ---- writing ---------------------------------------------------------------------- */
+
+size_t weir_http_connection_pending(const struct weir_http_connection *connection)
+{
+	return connection->out.len - connection->out_sent;
+}
+
+static ssize_t send_now(struct weir_http_connection *connection, struct iovec *parts, int count)
+{
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = (size_t)count };
+	ssize_t sent = sendmsg(connection->watch.fd, &message, MSG_NOSIGNAL);
+
+	if (sent >= 0)
+		return sent;
+	if (errno == EAGAIN || errno == EINTR)
+		return 0;
+	connection->broken = true;
+	return -1;
+}
+
+/* Keeps what is behind the first `sent` bytes. */
+static void keep(struct weir_http_connection *connection, const struct iovec *parts, int count, size_t sent)
+{
+	for (int i = 0; i < count; i++) {
+		size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
+
+		sent -= skip;
+		weir_dynbuf_add(&connection->out, (const char *)parts[i].iov_base + skip, parts[i].iov_len - skip);
+	}
+	if (connection->out.failed)
+		connection->broken = true;
+}
+
+void weir_http_connection_send(struct weir_http_connection *connection, struct iovec *parts, int count)
+{
+	size_t total = 0;
+	ssize_t sent;
+
+	if (connection->broken)
+		return;
+	if (weir_http_connection_pending(connection)) {
+		keep(connection, parts, count, 0);
+		return;
+	}
+	for (int i = 0; i < count; i++)
+		total += parts[i].iov_len;
+	sent = send_now(connection, parts, count);
+	if (sent < 0 || (size_t)sent == total)
+		return;
+	keep(connection, parts, count, (size_t)sent);
+	progressed(connection);
+	if (weir_loop_rewatch(connection->server->loop, &connection->watch, READ_EVENTS | EPOLLOUT) != WEIR_OK)
+		connection->broken = true;
+	else if (!connection->running)
+		arm(connection);
+}
+
+static void flush(struct weir_http_connection *connection)
+{
+	struct iovec part = { connection->out.ptr + connection->out_sent, weir_http_connection_pending(connection) };
+	ssize_t sent = part.iov_len ? send_now(connection, &part, 1) : 0;
+
+	if (sent < 0) {
+		weir_http_connection_close(connection);
+		return;
+	}
+	if (sent > 0)
+		progressed(connection);
+	connection->out_sent += (size_t)sent;
+	if (weir_http_connection_pending(connection))
+		return;
+	weir_dynbuf_fini(&connection->out);
+	weir_dynbuf_init(&connection->out, MAX_OUT_BYTES);
+	connection->out_sent = 0;
+	if (weir_loop_rewatch(connection->server->loop, &connection->watch, READ_EVENTS) != WEIR_OK)
+		weir_http_connection_close(connection);
+	else if (connection->state == WEIR_HTTP_WRITING)
+		written(connection);
+}
+
+/* ---- what the loop says ------------------------------------------------------------- */
+
+/* Nobody is there to take the answer. A client that only closed its side of the connection still takes one. */
+static bool is_gone(const struct weir_http_connection *connection, uint32_t events)
+{
+	switch (connection->state) {
+	case WEIR_HTTP_HANDLING:
+	case WEIR_HTTP_WRITING:
+		return (events & (EPOLLHUP | EPOLLERR)) != 0;
+	case WEIR_HTTP_STREAMING:
+		return (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0;
+	default:
+		return false;
+	}
+}
+
+static void on_ready(struct weir_watch *watch, uint32_t events)
+{
+	struct weir_http_connection *connection = WEIR_HTTP_OF(watch, struct weir_http_connection, watch);
+
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		connection->hangup = true;
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		connection->readable = true;
+	connection->running = true;
+	if (is_gone(connection, events))
+		weir_http_connection_close(connection);
+	else if (events & EPOLLOUT)
+		flush(connection);
+	advance(connection);
+}
+
+static void expire(struct weir_http_connection *connection)
+{
+	bool reading = connection->state == WEIR_HTTP_READING;
+	bool idle = is_idle(connection);
+
+	if (!idle && connection->state != WEIR_HTTP_LINGERING)
+		weir_http_count(&connection->server->stats.timeouts, 1);
+	if (reading && !idle)
+		weir_http_connection_refuse(connection, &too_slow);
+	else if (reading || connection->state == WEIR_HTTP_LINGERING)
+		weir_http_connection_close(connection);
+	else
+		reset_connection(connection);
+}
+
+static void on_timer(struct weir_timer *timer)
+{
+	struct weir_http_connection *connection = WEIR_HTTP_OF(timer, struct weir_http_connection, timer);
+
+	connection->running = true;
+	if (weir_loop_now(connection->server->loop) >= deadline_of(connection))
+		expire(connection);
+	leave(connection, false);
+}
+
+void weir_http_connection_open(struct weir_http_server *server, int fd, struct weir_http_peer *peer)
+{
+	struct weir_http_connection *connection = weir_mem_zalloc(1, sizeof *connection);
+
+	if (!connection) {
+		close(fd);
+		weir_http_peers_give(&server->peers, peer);
+		return;
+	}
+	connection->server = server;
+	connection->peer = peer;
+	connection->watch.fd = fd;
+	connection->watch.ready = on_ready;
+	connection->timer.fire = on_timer;
+	connection->state = WEIR_HTTP_READING;
+	weir_dynbuf_init(&connection->out, MAX_OUT_BYTES);
+	LIST_INSERT_HEAD(&server->connections, connection, all);
+	weir_http_count(&server->stats.connections, 1);
+	weir_http_count(&server->stats.accepted, 1);
+	progressed(connection);
+	connection->running = true;
+	if (weir_loop_watch(server->loop, &connection->watch, READ_EVENTS, NULL) != WEIR_OK)
+		weir_http_connection_close(connection);
+	leave(connection, false);
+}
