@@ -8,7 +8,7 @@
  * command's own struct, which is zeroed before and passed to `run`:
  *
  *   struct serve_options {
- *           struct weir_cli_config config;
+ *           struct weir_cli_config config; // -c and --set, see cli/load.h
  *           bool quiet;
  *   };
  *   static const struct weir_cli_option options[] = {
@@ -27,7 +27,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <weir/config.h>
 #include <weir/error.h>
 
 enum weir_exit {
@@ -93,33 +92,5 @@ __attribute__((format(printf, 2, 3))) int weir_cli_usage(const struct weir_cmd *
 __attribute__((format(printf, 1, 2))) void weir_cli_say(const char *format, ...);
 /* Says `err` and returns the exit code that belongs to it. */
 int weir_cli_fail(const struct weir_error *err);
-
-/* ---- configuration ------------------------------------------------------- */
-
-/* -c and --set, as every command that opens a channel takes them. */
-struct weir_cli_config {
-	struct weir_cli_list files;
-	struct weir_cli_list settings;
-};
-
-#define WEIR_CLI_CONFIG_OPTIONS(type, field)                                                                           \
-	{ "config",                                                                                                    \
-	  'c',                                                                                                         \
-	  WEIR_CLI_LIST,                                                                                               \
-	  "FILE",                                                                                                      \
-	  "read settings from FILE; may be repeated, later files win",                                                 \
-	  offsetof(type, field) + offsetof(struct weir_cli_config, files) },                                           \
-	{                                                                                                              \
-		"set", 0, WEIR_CLI_LIST, "KEY=VALUE", "set one setting; wins over files and environment",              \
-		    offsetof(type, field) + offsetof(struct weir_cli_config, settings)                                 \
-	}
-
-/*
- * Builds the configuration: files, environment, settings. Every problem goes to
- * stderr. Returns 0 and *ret (weir_config_free()), or the exit code.
- */
-int weir_cli_load(const struct weir_cli_config *config, weir_config **ret);
-/* Adds all layers, but does not resolve them: for commands that look at problems themselves. 0 or an exit code. */
-int weir_cli_layers(const struct weir_cli_config *config, weir_config **ret);
 
 #endif

@@ -275,23 +275,32 @@ static void a_task_posted_before_the_stop_still_runs(void **state)
 static struct weir_hook hooks[3];
 static char hook_trace[8];
 
+static void trace(char step)
+{
+	size_t len = strlen(hook_trace);
+
+	assert_true(len + 1 < sizeof hook_trace);
+	hook_trace[len] = step;
+	hook_trace[len + 1] = '\0';
+}
+
 static void hook_a(struct weir_hook *hook)
 {
 	(void)hook;
-	strcat(hook_trace, "a");
+	trace('a');
 	weir_loop_unhook(current, &hooks[1]);
 }
 
 static void hook_b(struct weir_hook *hook)
 {
 	(void)hook;
-	strcat(hook_trace, "b");
+	trace('b');
 }
 
 static void hook_c(struct weir_hook *hook)
 {
 	(void)hook;
-	strcat(hook_trace, "c");
+	trace('c');
 	weir_loop_unhook(current, hook);
 	weir_loop_stop(current);
 }
@@ -299,7 +308,7 @@ static void hook_c(struct weir_hook *hook)
 static void trace_task(struct weir_task *task)
 {
 	(void)task;
-	strcat(hook_trace, "t");
+	trace('t');
 }
 
 static void hooks_run_after_tasks_and_may_be_removed_while_they_run(void **state)

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/load: the configuration and the runtime, as every command that opens a channel has them. */
+#include "cli/load.h"
+
+#include <errno.h>
+#include <json.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/cmd.h"
+#include "config/settings.h"
+
+enum { DRIVERS_MAX = 256 };
+
+static int out_of_memory(void)
+{
+	weir_cli_say("out of memory");
+	return WEIR_EXIT_FAILED;
+}
+
+/* ---- where this program's drivers are ------------------------------------ */
+
+static bool is_folder(const char *path)
+{
+	struct stat info;
+
+	return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* The build's folder beside the program, else the installation's. */
+static bool find_drivers(char folder[PATH_MAX])
+{
+	static const char *const places[] = { "drivers", WEIR_DRIVERS_FROM_BIN };
+	char program[PATH_MAX], place[PATH_MAX + sizeof WEIR_DRIVERS_FROM_BIN + 1];
+	ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+	char *slash;
+
+	if (len <= 0)
+		return false;
+	program[len] = '\0';
+	slash = strrchr(program, '/');
+	if (!slash)
+		return false;
+	*slash = '\0';
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+		snprintf(place, sizeof place, "%s/%s", program, places[i]);
+		if (is_folder(place) && realpath(place, folder))
+			return true;
+	}
+	return false;
+}
+
+/* A layer below all others, so that whatever the user says wins. */
+static int add_drivers_path(weir_config *config)
+{
+	char folder[PATH_MAX];
+	json_object *root, *drivers, *path;
+	const char *text;
+	int code;
+
+	if (!find_drivers(folder))
+		return WEIR_OK;
+	root = json_object_new_object();
+	drivers = json_object_new_object();
+	path = json_object_new_string(folder);
+	json_object_object_add(drivers, "path", path);
+	json_object_object_add(root, "drivers", drivers);
+	text = json_object_to_json_string(root);
+	code = text ? weir_config_add_text(config, "built-in", weir_str(text)) : WEIR_ENOMEM;
+	json_object_put(root);
+	return code;
+}
+
+/* ---- configuration ------------------------------------------------------- */
+
+static int add_layers(weir_config *config, const struct weir_cli_config *from)
+{
+	int code = add_drivers_path(config);
+
+	for (size_t i = 0; i < from->files.count && !code; i++)
+		code = weir_config_add_file(config, from->files.items[i]);
+	if (!code)
+		code = weir_config_add_environment(config, environ);
+	for (size_t i = 0; i < from->settings.count && !code; i++)
+		code = weir_config_add_setting(config, from->settings.items[i]);
+	return code;
+}
+
+int weir_cli_layers(const struct weir_cli_config *from, weir_config **ret)
+{
+	weir_config *config;
+
+	if (weir_config_new(&config))
+		return out_of_memory();
+	if (add_layers(config, from)) {
+		weir_config_free(config);
+		return out_of_memory();
+	}
+	*ret = config;
+	return WEIR_EXIT_OK;
+}
+
+static int say_problems(const weir_config *config)
+{
+	const char *problem;
+
+	for (size_t i = 0; (problem = weir_config_problem(config, i)); i++)
+		weir_cli_say("%s", problem);
+	return WEIR_EXIT_CONFIG;
+}
+
+int weir_cli_load(const struct weir_cli_config *from, weir_config **ret)
+{
+	struct weir_error err = WEIR_ERROR_INIT;
+	weir_config *config;
+	int code = weir_cli_layers(from, &config);
+
+	if (code)
+		return code;
+	switch (weir_config_load(config, &err)) {
+	case WEIR_OK:
+		*ret = config;
+		return WEIR_EXIT_OK;
+	case WEIR_EINVAL:
+		code = say_problems(config);
+		break;
+	default:
+		code = weir_cli_fail(&err);
+	}
+	weir_config_free(config);
+	return code;
+}
+
+/* ---- runtime ------------------------------------------------------------- */
+
+static void log_line(void *ctx, int level, const char *text)
+{
+	(void)ctx;
+	weir_log(level, "%s", text);
+}
+
+/* A section for a driver that is not there, or a mistyped one, is found only now. */
+static int check_sections(weir_config *config, const weir_runtime *runtime)
+{
+	const char *names[DRIVERS_MAX];
+	struct weir_driver_info info;
+	size_t count = 0;
+
+	for (size_t i = 0; count < DRIVERS_MAX && weir_runtime_driver(runtime, i, &info) == WEIR_OK; i++) {
+		if (info.name && info.name[0])
+			names[count++] = info.name;
+	}
+	if (weir_config_check_sections(config, names, count))
+		return say_problems(config);
+	return WEIR_EXIT_OK;
+}
+
+int weir_cli_open(const struct weir_cli_config *from, weir_config **ret_config, weir_runtime **ret_runtime)
+{
+	struct weir_error err = WEIR_ERROR_INIT;
+	weir_config *config;
+	weir_runtime *runtime;
+	int code = weir_cli_load(from, &config);
+
+	if (code)
+		return code;
+	if (weir_runtime_open(config, log_line, NULL, &runtime, &err)) {
+		weir_config_free(config);
+		return weir_cli_fail(&err);
+	}
+	code = check_sections(config, runtime);
+	if (code) {
+		weir_runtime_close(runtime, 0, NULL);
+		weir_config_free(config);
+		return code;
+	}
+	*ret_config = config;
+	*ret_runtime = runtime;
+	return WEIR_EXIT_OK;
+}
+
+/* ---- NS/NAME ------------------------------------------------------------- */
+
+bool weir_cli_channel(const char *word, struct weir_cli_channel *ret)
+{
+	const char *slash = strchr(word, '/');
+	size_t ns_len = slash ? (size_t)(slash - word) : 0;
+
+	if (!ns_len || !slash[1] || strchr(slash + 1, '/') || ns_len >= sizeof ret->ns ||
+	    strlen(slash + 1) >= sizeof ret->name)
+		return false;
+	memcpy(ret->ns, word, ns_len);
+	ret->ns[ns_len] = '\0';
+	snprintf(ret->name, sizeof ret->name, "%s", slash + 1);
+	return true;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/load: the configuration and the runtime, as every command that opens a channel has them. */
+#ifndef WEIR_CLI_LOAD_H
+#define WEIR_CLI_LOAD_H
+
+#include <stdbool.h>
+
+#include <weir/channel.h>
+#include <weir/config.h>
+
+#include "cli/cmd.h"
+
+/* -c and --set. */
+struct weir_cli_config {
+	struct weir_cli_list files;
+	struct weir_cli_list settings;
+};
+
+/* Rows of an option table; `field` is the struct weir_cli_config in the command's struct `type`. */
+#define WEIR_CLI_CONFIG_OPTIONS(type, field)                                                                           \
+	{ "config",                                                                                                    \
+	  'c',                                                                                                         \
+	  WEIR_CLI_LIST,                                                                                               \
+	  "FILE",                                                                                                      \
+	  "read settings from FILE; may be repeated, later files win",                                                 \
+	  offsetof(type, field) + offsetof(struct weir_cli_config, files) },                                           \
+	{                                                                                                              \
+		"set", 0, WEIR_CLI_LIST, "KEY=VALUE", "set one setting; wins over files and environment",              \
+		    offsetof(type, field) + offsetof(struct weir_cli_config, settings)                                 \
+	}
+
+/*
+ * The layers: where the drivers are, files, environment, settings. Not yet
+ * resolved: for commands that look at the problems themselves. 0 and *ret
+ * (weir_config_free()), or the exit code.
+ */
+int weir_cli_layers(const struct weir_cli_config *from, weir_config **ret);
+/* The same, resolved with weir_config_load(). Every problem has been said on stderr when it fails. */
+int weir_cli_load(const struct weir_cli_config *from, weir_config **ret);
+/*
+ * The same, and opens the runtime, which logs through base/log, and checks the
+ * sections of the drivers. Close the runtime before the configuration is freed.
+ */
+int weir_cli_open(const struct weir_cli_config *from, weir_config **ret_config, weir_runtime **ret_runtime);
+
+struct weir_cli_channel {
+	char ns[256];
+	char name[256];
+};
+
+/* "NS/NAME"; false if it is not that. Which characters are allowed is for the channel to say. */
+bool weir_cli_channel(const char *word, struct weir_cli_channel *ret);
+
+#endif
