@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "cli/near.h"
+#include "base/near.h"
 
 static const struct weir_cmd *const commands[] = {
 	&weir_cmd_version,

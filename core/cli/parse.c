@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "cli/near.h"
+#include "base/near.h"
 
 /* What is being read. */
 struct parser {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/near: the nearest of some valid words to one that was mistyped. */
-#ifndef WEIR_CLI_NEAR_H
-#define WEIR_CLI_NEAR_H
+/* base/near: the nearest of some valid words to one that was mistyped. */
+#ifndef WEIR_BASE_NEAR_H
+#define WEIR_BASE_NEAR_H
 
 #include "base/str.h"
 
