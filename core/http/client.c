@@ -12,13 +12,20 @@ enum {
 	MAX_CONNECTIONS = 1024,
 	MAX_IDLE_MS = 60000,
 	MAX_PARALLEL = 1024,
+	PREAMBLE_MAX = 16 * 1024,
 };
 
 #define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-static void on_refused(struct weir_timer *timer)
+void weir_http_client_soon(struct weir_http_client *client)
 {
-	struct weir_http_client *client = CONTAINER(timer, struct weir_http_client, refused_timer);
+	/* If there is no memory even for that, the exchanges' own timers still end them. */
+	weir_loop_timer_set(client->loop, &client->soon_timer, weir_loop_now(client->loop));
+}
+
+static void on_soon(struct weir_timer *timer)
+{
+	struct weir_http_client *client = CONTAINER(timer, struct weir_http_client, soon_timer);
 	struct weir_http_target *target = client->targets;
 
 	/* A `done` function may free targets, even this one's neighbour: begin again after each that had something. */
@@ -30,6 +37,16 @@ static void on_refused(struct weir_timer *timer)
 		weir_http_target_report(target);
 		target = client->targets;
 	}
+	if (!client->starved)
+		return;
+	client->starved = false;
+	for (target = client->targets; target; target = target->next)
+		weir_http_target_start(target);
+}
+
+static void on_idle(struct weir_timer *timer)
+{
+	weir_http_wire_close_old(CONTAINER(timer, struct weir_http_client, idle_timer));
 }
 
 static int copy_options(struct weir_http_client *client, const struct weir_http_client_options *options)
@@ -60,7 +77,8 @@ int weir_http_client_new(struct weir_loop *loop, const struct weir_http_client_o
 		return weir_fail(err, WEIR_ENOMEM, "out of memory for the HTTP client");
 	}
 	client->loop = loop;
-	client->refused_timer.fire = on_refused;
+	client->soon_timer.fire = on_soon;
+	client->idle_timer.fire = on_idle;
 	code = copy_options(client, options);
 	if (code != WEIR_OK)
 		weir_fail(err, code, "out of memory for the HTTP client");
@@ -81,11 +99,24 @@ void weir_http_client_free(struct weir_http_client *client)
 	while (client->targets)
 		weir_http_target_free(client->targets);
 	weir_http_multi_fini(client);
-	weir_loop_timer_cancel(client->loop, &client->refused_timer);
+	weir_loop_timer_cancel(client->loop, &client->soon_timer);
+	weir_loop_timer_cancel(client->loop, &client->idle_timer);
 	weir_mem_free(client->ca_file);
 	weir_mem_free(client->user_agent);
 	weir_mem_free(client);
 	curl_global_cleanup();
+}
+
+/* https is libcurl's business as a whole; http needs it for the way to the connection only. */
+static bool write_preamble(struct weir_http_target *target)
+{
+	const struct weir_http_client *client = target->client;
+
+	weir_dynbuf_init(&target->preamble, PREAMBLE_MAX);
+	if (target->parts.tls || client->options.through_libcurl)
+		return true;
+	return weir_dynbuf_addf(&target->preamble, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\n",
+				target->parts.target, target->parts.authority, client->user_agent);
 }
 
 int weir_http_target_new(struct weir_http_client *client, const char *url, uint32_t max_parallel,
@@ -101,12 +132,12 @@ int weir_http_target_new(struct weir_http_client *client, const char *url, uint3
 		weir_mem_free(target);
 		return code;
 	}
+	target->client = client;
 	target->url = weir_mem_strdup(url);
-	if (!target->url) {
+	if (!target->url || !write_preamble(target)) {
 		weir_http_target_release(target);
 		return weir_fail(err, WEIR_ENOMEM, "out of memory for a subscriber");
 	}
-	target->client = client;
 	target->max_parallel = max_parallel < 1 ? 1 : max_parallel > MAX_PARALLEL ? MAX_PARALLEL : max_parallel;
 	target->next = client->targets;
 	if (target->next)

@@ -53,6 +53,7 @@ struct weir_http_client_options {
 	uint32_t max_idle_ms;        /* 60000 a connection may idle */
 	const char *ca_file;         /* NULL: the system's */
 	const char *user_agent;      /* NULL: "weir/VERSION" */
+	bool through_libcurl; /* http:// URLs too go through libcurl as a whole, as https:// URLs do; for tests */
 };
 
 int weir_http_client_new(struct weir_loop *loop, const struct weir_http_client_options *options,

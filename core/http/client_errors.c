@@ -33,8 +33,14 @@ static const struct {
 	{ CURLE_SSL_CLIENTCERT, { WEIR_ETLS, "the server asks for a client certificate" } },
 };
 
-struct weir_http_failure weir_http_failure_of(CURLcode result)
+struct weir_http_failure weir_http_failure_of(const struct weir_http_easy *easy, CURLcode result)
 {
+	if (result == CURLE_OK)
+		return (struct weir_http_failure){ WEIR_OK, NULL };
+	if (result == CURLE_COULDNT_CONNECT && easy->refused && !easy->opened)
+		return (struct weir_http_failure){
+			WEIR_ENOPERM, "the host's name resolved only to addresses that may not be posted to"
+		};
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
 		if (table[i].result == result)
 			return table[i].failure;

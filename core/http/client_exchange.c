@@ -108,6 +108,23 @@ static void exchange_give(struct weir_http_exchange *exchange)
 	target->spares++;
 }
 
+/* ---- carriers -------------------------------------------------------------------- */
+
+static int carrier_start(struct weir_http_exchange *exchange)
+{
+	if (exchange->target->preamble.len > 0)
+		return weir_http_wire_start(exchange);
+	return weir_http_transfer_start(exchange);
+}
+
+static void carrier_stop(struct weir_http_exchange *exchange)
+{
+	if (exchange->transfer)
+		weir_http_transfer_stop(exchange);
+	else
+		weir_http_wire_stop(exchange);
+}
+
 /* ---- reporting ------------------------------------------------------------------ */
 
 /* Headers and body of a whole answer, unless its head is not valid. */
@@ -116,7 +133,7 @@ static void fill_answer(struct weir_http_exchange *exchange, struct weir_http_re
 	struct weir_http_client *client = exchange->target->client;
 	struct weir_http_head head;
 
-	result->code = weir_http_head_read(weir_dynbuf_view(&exchange->head), &head, client->headers, &result->text);
+	result->code = weir_http_head_read(exchange->head_view, &head, client->headers, &result->text);
 	if (result->code == WEIR_EAGAIN) {
 		result->code = WEIR_EIO;
 		result->text = "the answer's head is not complete";
@@ -127,7 +144,7 @@ static void fill_answer(struct weir_http_exchange *exchange, struct weir_http_re
 	}
 	result->headers = client->headers;
 	result->header_count = head.header_count;
-	result->body = weir_dynbuf_view(&exchange->body);
+	result->body = exchange->body_view;
 	result->body_cut = exchange->body_cut;
 }
 
@@ -189,14 +206,15 @@ static void on_timeout(struct weir_timer *timer)
 
 	switch (exchange->stage) {
 	case WEIR_HTTP_CARRIED:
-		weir_http_transfer_stop(exchange);
+		carrier_stop(exchange);
 		weir_http_exchange_finish(exchange, WEIR_ETIMEDOUT, "no whole answer within the time allowed");
 		break;
 	case WEIR_HTTP_QUEUED:
 		report(exchange, WEIR_ETIMEDOUT, "no connection became free within the time allowed");
 		break;
 	case WEIR_HTTP_REFUSED:
-		break; /* is being reported already */
+		weir_http_target_report(exchange->target);
+		break;
 	}
 }
 
@@ -204,18 +222,19 @@ static void on_timeout(struct weir_timer *timer)
 
 static void refuse(struct weir_http_exchange *exchange)
 {
-	struct weir_http_client *client = exchange->target->client;
-
 	move(exchange, WEIR_HTTP_REFUSED);
-	/* If even that fails, the exchange's own timer still ends it. */
-	weir_loop_timer_set(client->loop, &client->refused_timer, weir_loop_now(client->loop));
+	weir_http_client_soon(exchange->target->client);
 }
 
 void weir_http_target_start(struct weir_http_target *target)
 {
 	while (!target->closing && target->queued.first && target->carried < target->max_parallel) {
 		struct weir_http_exchange *exchange = target->queued.first;
-		if (weir_http_transfer_start(exchange) != WEIR_OK) {
+		int code = carrier_start(exchange);
+
+		if (code == WEIR_EAGAIN)
+			return;
+		if (code != WEIR_OK) {
 			refuse(exchange);
 			continue;
 		}
@@ -236,6 +255,7 @@ int weir_http_target_post(struct weir_http_target *target, const struct weir_htt
 	exchange->stage = WEIR_HTTP_QUEUED;
 	exchange->sends = 0;
 	exchange->status = 0;
+	exchange->resent = false;
 	exchange->body_cut = false;
 	exchange->body.max = post->max_response_bytes;
 	exchange->started_ns = weir_clock_now_ns();
@@ -259,7 +279,7 @@ void weir_http_target_cancel(struct weir_http_target *target)
 	target->calls++;
 	while (target->active.first) {
 		struct weir_http_exchange *exchange = target->active.first;
-		weir_http_transfer_stop(exchange);
+		carrier_stop(exchange);
 		target->carried--;
 		report(exchange, WEIR_ECANCELED, text);
 	}
@@ -282,6 +302,8 @@ void weir_http_target_release(struct weir_http_target *target)
 		exchange_free(exchange);
 	}
 	weir_http_transfer_free_all(target->transfers);
+	weir_http_wire_close_idle(target);
+	weir_dynbuf_fini(&target->preamble);
 	weir_http_url_fini(&target->parts);
 	weir_mem_free(target->url);
 	weir_mem_free(target);

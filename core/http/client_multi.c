@@ -7,9 +7,6 @@
  * therefore kept until the socket is closed, and changed only if something is
  * asked for that is not watched yet: in the steady state there is no epoll_ctl.
  */
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,6 +23,7 @@ struct weir_http_socket {
 	uint32_t watched; /* EPOLLIN, EPOLLOUT; 0: not registered */
 	bool owned;       /* opened by us: lives until it is closed; else until libcurl forgets it */
 	bool idle;        /* no transfer uses it */
+	bool taken;       /* somebody else closes it */
 };
 
 #define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
@@ -36,8 +34,13 @@ static void collect(struct weir_http_client *client)
 	int left;
 
 	while ((message = curl_multi_info_read(client->multi, &left)) != NULL) {
-		if (message->msg == CURLMSG_DONE)
-			weir_http_transfer_done(message->easy_handle, message->data.result);
+		char *private = NULL;
+		struct weir_http_easy *easy;
+		CURLcode result = message->data.result;
+
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+		easy = (struct weir_http_easy *)(void *)private;
+		easy->done(easy, result);
 	}
 }
 
@@ -167,42 +170,72 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *as
 /* What was judged is what is connected to: whatever a name resolves to comes through here. */
 static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	struct weir_http_opening *opening = ctx;
-	struct weir_http_client *client = opening->client;
+	struct weir_http_easy *easy = ctx;
 	int fd;
 
-	if (purpose != CURLSOCKTYPE_IPCXN || !weir_http_address_allowed(&client->options.rules, &address->addr)) {
-		opening->refused = true;
+	if (purpose != CURLSOCKTYPE_IPCXN || !weir_http_address_allowed(&easy->client->options.rules, &address->addr)) {
+		easy->refused = true;
 		return CURL_SOCKET_BAD;
 	}
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
-	if (!socket_new(client, fd, true)) {
+	if (!socket_new(easy->client, fd, true)) {
 		close(fd);
 		return CURL_SOCKET_BAD;
 	}
-	opening->opened = true;
+	easy->opened = true;
 	return fd;
 }
 
 static int on_close(void *ctx, curl_socket_t fd)
 {
 	struct weir_http_client *client = ctx;
+	struct weir_http_socket *socket = socket_find(client, fd);
+	bool taken = socket && socket->taken;
 
-	socket_free(socket_find(client, fd));
-	return close(fd);
+	socket_free(socket);
+	return taken ? 0 : close(fd);
 }
 
-CURLcode weir_http_multi_setup(CURL *easy, struct weir_http_opening *opening)
-{
-	CURLcode result = CURLE_OK;
+/* ---- handles ------------------------------------------------------------------ */
 
-	if ((result = curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open)) != CURLE_OK ||
-	    (result = curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, opening)) != CURLE_OK ||
-	    (result = curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close)) != CURLE_OK)
-		return result;
-	return curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, opening->client);
+int weir_http_easy_setup(struct weir_http_easy *easy)
+{
+	if (curl_easy_setopt(easy->handle, CURLOPT_PRIVATE, easy) != CURLE_OK ||
+	    curl_easy_setopt(easy->handle, CURLOPT_OPENSOCKETFUNCTION, on_open) != CURLE_OK ||
+	    curl_easy_setopt(easy->handle, CURLOPT_OPENSOCKETDATA, easy) != CURLE_OK ||
+	    curl_easy_setopt(easy->handle, CURLOPT_CLOSESOCKETFUNCTION, on_close) != CURLE_OK ||
+	    curl_easy_setopt(easy->handle, CURLOPT_CLOSESOCKETDATA, easy->client) != CURLE_OK)
+		return WEIR_ENOMEM;
+	return WEIR_OK;
+}
+
+int weir_http_easy_start(struct weir_http_easy *easy)
+{
+	easy->opened = false;
+	easy->refused = false;
+	return curl_multi_add_handle(easy->client->multi, easy->handle) == CURLM_OK ? WEIR_OK : WEIR_ENOMEM;
+}
+
+void weir_http_easy_stop(struct weir_http_easy *easy)
+{
+	curl_multi_remove_handle(easy->client->multi, easy->handle);
+}
+
+int weir_http_easy_take_socket(struct weir_http_easy *easy)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+	struct weir_http_socket *socket;
+
+	if (curl_easy_getinfo(easy->handle, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD)
+		return -1;
+	socket = socket_find(easy->client, fd);
+	if (!socket)
+		return -1;
+	socket_unwatch(socket);
+	socket->taken = true;
+	return fd;
 }
 
 /* ---- timer -------------------------------------------------------------------- */

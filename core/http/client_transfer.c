@@ -19,11 +19,9 @@ enum {
 };
 
 struct weir_http_transfer {
-	struct weir_http_transfer *next;
-	CURL *easy;
-	struct weir_http_client *client;
+	struct weir_http_easy easy;
+	struct weir_http_transfer *next; /* unused */
 	struct weir_http_exchange *exchange;
-	struct weir_http_opening opening;
 	struct curl_slist nodes[HEADER_NODES];
 	struct weir_dynbuf text; /* what the nodes point to */
 	int code;                /* why we broke it off: WEIR_OK with `stopped`: because nothing more is wanted */
@@ -49,7 +47,7 @@ static size_t head_complete(struct weir_http_transfer *transfer, size_t length)
 	struct weir_http_exchange *exchange = transfer->exchange;
 	long status = 0;
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(transfer->easy.handle, CURLINFO_RESPONSE_CODE, &status);
 	if (status == 101) {
 		exchange->status = 101;
 		return stop(transfer, WEIR_OK, NULL);
@@ -133,12 +131,11 @@ static int set_up_tls(CURL *easy, const struct weir_http_client *client)
 static int set_up(struct weir_http_transfer *transfer, const struct weir_http_target *target)
 {
 	const struct weir_http_client *client = target->client;
-	CURL *easy = transfer->easy;
+	CURL *easy = transfer->easy.handle;
 
 	SET(easy, CURLOPT_URL, target->url);
 	SET(easy, CURLOPT_PATH_AS_IS, 1L);
 	SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	SET(easy, CURLOPT_PRIVATE, transfer);
 	SET(easy, CURLOPT_POST, 1L);
 	SET(easy, CURLOPT_NOSIGNAL, 1L);
 	SET(easy, CURLOPT_NOPROGRESS, 1L);
@@ -160,18 +157,20 @@ static int set_up(struct weir_http_transfer *transfer, const struct weir_http_ta
 	SET(easy, CURLOPT_WRITEDATA, transfer);
 	SET(easy, CURLOPT_PREREQFUNCTION, on_connected);
 	SET(easy, CURLOPT_PREREQDATA, transfer);
-	if (weir_http_multi_setup(easy, &transfer->opening) != CURLE_OK)
+	if (weir_http_easy_setup(&transfer->easy) != WEIR_OK)
 		return WEIR_ENOMEM;
 	return target->parts.tls ? set_up_tls(easy, client) : WEIR_OK;
 }
 
 static void transfer_free(struct weir_http_transfer *transfer)
 {
-	if (transfer->easy)
-		curl_easy_cleanup(transfer->easy);
+	if (transfer->easy.handle)
+		curl_easy_cleanup(transfer->easy.handle);
 	weir_dynbuf_fini(&transfer->text);
 	weir_mem_free(transfer);
 }
+
+static void on_easy_done(struct weir_http_easy *easy, CURLcode result);
 
 static int transfer_new(struct weir_http_target *target, struct weir_http_transfer **ret)
 {
@@ -180,11 +179,11 @@ static int transfer_new(struct weir_http_target *target, struct weir_http_transf
 
 	if (!transfer)
 		return WEIR_ENOMEM;
-	transfer->client = target->client;
-	transfer->opening.client = target->client;
+	transfer->easy.client = target->client;
+	transfer->easy.done = on_easy_done;
 	weir_dynbuf_init(&transfer->text, HEADER_TEXT_MAX);
-	transfer->easy = curl_easy_init();
-	if (transfer->easy)
+	transfer->easy.handle = curl_easy_init();
+	if (transfer->easy.handle)
 		code = set_up(transfer, target);
 	if (code != WEIR_OK) {
 		transfer_free(transfer);
@@ -243,7 +242,7 @@ static int set_headers(struct weir_http_transfer *transfer, const struct weir_ht
 		transfer->nodes[i].next = i + 1 < count ? &transfer->nodes[i + 1] : NULL;
 		line += strlen(line) + 1;
 	}
-	SET(transfer->easy, CURLOPT_HTTPHEADER, transfer->nodes);
+	SET(transfer->easy.handle, CURLOPT_HTTPHEADER, transfer->nodes);
 	return WEIR_OK;
 }
 
@@ -256,18 +255,16 @@ static int transfer_begin(struct weir_http_transfer *transfer, struct weir_http_
 
 	if (code != WEIR_OK)
 		return code;
-	SET(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body.len);
-	SET(transfer->easy, CURLOPT_POSTFIELDS, post->body.len ? post->body.ptr : "");
+	SET(transfer->easy.handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body.len);
+	SET(transfer->easy.handle, CURLOPT_POSTFIELDS, post->body.len ? post->body.ptr : "");
 	transfer->exchange = exchange;
 	transfer->code = WEIR_OK;
 	transfer->why = NULL;
 	transfer->stopped = false;
 	transfer->head_done = false;
 	transfer->interim = 0;
-	transfer->opening.opened = false;
-	transfer->opening.refused = false;
 	exchange->transfer = transfer;
-	return curl_multi_add_handle(transfer->client->multi, transfer->easy) == CURLM_OK ? WEIR_OK : WEIR_ENOMEM;
+	return weir_http_easy_start(&transfer->easy);
 }
 
 int weir_http_transfer_start(struct weir_http_exchange *exchange)
@@ -292,38 +289,24 @@ void weir_http_transfer_stop(struct weir_http_exchange *exchange)
 {
 	struct weir_http_transfer *transfer = exchange->transfer;
 
-	curl_multi_remove_handle(transfer->client->multi, transfer->easy);
+	weir_http_easy_stop(&transfer->easy);
 	exchange->transfer = NULL;
 	transfer->exchange = NULL;
 	transfer->next = exchange->target->transfers;
 	exchange->target->transfers = transfer;
 }
 
-static struct weir_http_failure judge(const struct weir_http_transfer *transfer, CURLcode result)
+static void on_easy_done(struct weir_http_easy *easy, CURLcode result)
 {
-	if (transfer->stopped)
-		return (struct weir_http_failure){ transfer->code, transfer->why };
-	if (result == CURLE_OK)
-		return (struct weir_http_failure){ WEIR_OK, NULL };
-	if (result == CURLE_COULDNT_CONNECT && transfer->opening.refused && !transfer->opening.opened)
-		return (struct weir_http_failure){
-			WEIR_ENOPERM, "the host's name resolved only to addresses that may not be posted to"
-		};
-	return weir_http_failure_of(result);
-}
+	struct weir_http_transfer *transfer = (struct weir_http_transfer *)easy;
+	struct weir_http_exchange *exchange = transfer->exchange;
+	struct weir_http_failure failure = { transfer->code, transfer->why };
 
-void weir_http_transfer_done(CURL *easy, CURLcode result)
-{
-	struct weir_http_transfer *transfer = NULL;
-	struct weir_http_exchange *exchange;
-	struct weir_http_failure failure;
-	char *private = NULL;
-
-	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
-	transfer = (struct weir_http_transfer *)(void *)private;
-	exchange = transfer->exchange;
-	failure = judge(transfer, result);
+	if (!transfer->stopped)
+		failure = weir_http_failure_of(easy, result);
 	weir_http_transfer_stop(exchange);
+	exchange->head_view = weir_dynbuf_view(&exchange->head);
+	exchange->body_view = weir_dynbuf_view(&exchange->body);
 	weir_http_exchange_finish(exchange, failure.code, failure.text);
 }
 

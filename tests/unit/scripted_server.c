@@ -103,7 +103,7 @@ static bool send_all(struct scripted_server *server, int fd, const char *bytes, 
 
 static bool send_filler(struct scripted_server *server, int fd, uint64_t left)
 {
-	static char block[65536];
+	char block[16384];
 
 	memset(block, 'x', sizeof block);
 	while (left > 0) {

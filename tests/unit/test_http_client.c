@@ -18,6 +18,9 @@
 
 enum { KEPT = 64, GUARD_MS = 20000 };
 
+/* The same is expected of both ways to carry a post: over a socket of our own, and through libcurl as a whole. */
+static bool through_libcurl;
+
 /* What a `done` function was told. */
 struct outcome {
 	int code, status;
@@ -124,7 +127,8 @@ static void wait_done(struct bench *bench, size_t count)
 static void bench_open(struct bench *bench, const char *url, uint32_t parallel,
 		       const struct weir_http_client_options *options)
 {
-	struct weir_http_client_options usual = { .rules = { .allow_loopback = true } };
+	struct weir_http_client_options usual = { .rules = { .allow_loopback = true },
+						  .through_libcurl = through_libcurl };
 	struct weir_error err = WEIR_ERROR_INIT;
 
 	memset(bench, 0, sizeof *bench);
@@ -640,7 +644,7 @@ static void a_name_is_judged_by_what_it_resolves_to(void **state)
 {
 	struct scripted_reply ok = SCRIPTED_OK;
 	struct scripted_server *server = scripted_server_start(&ok, 1);
-	struct weir_http_client_options strict = { .rules = { false, false } };
+	struct weir_http_client_options strict = { .rules = { false, false }, .through_libcurl = through_libcurl };
 	char url[64];
 	struct bench bench;
 
@@ -833,7 +837,8 @@ static void failing_allocations_are_reported(void **state)
 
 	(void)state;
 	for (uint64_t nth = 1; nth < 40; nth++) {
-		struct weir_http_client_options options = { .rules = { .allow_loopback = true } };
+		struct weir_http_client_options options = { .rules = { .allow_loopback = true },
+							    .through_libcurl = through_libcurl };
 		struct weir_http_post how = { .timeout_ms = 5000, .max_response_bytes = 10, .done = on_done };
 		struct bench bench = { 0 };
 		int code;
@@ -902,5 +907,8 @@ int main(void)
 		cmocka_unit_test(failing_allocations_are_reported),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("over a socket", tests, NULL, NULL);
+
+	through_libcurl = true;
+	return failed + cmocka_run_group_tests_name("through libcurl", tests, NULL, NULL);
 }
