@@ -16,8 +16,9 @@
  *
  * Errors. WEIR_EINVAL: not a valid event; `text` names the attribute.
  * WEIR_ETOOBIG: a limit was passed. WEIR_EMEDIATYPE: a content type that is no
- * event format known here. WEIR_ENOMEM. After an error the event is cleared.
- * No text ever repeats the input.
+ * event format known here. WEIR_ENOMEM. When decoding fails, the event is
+ * cleared; when setting a value or encoding fails, it stays as it was. No text
+ * ever repeats the input.
  */
 #ifndef WEIR_EVENT_H
 #define WEIR_EVENT_H
@@ -66,7 +67,7 @@ struct weir_event_limits {
 	uint32_t max_extensions;      /* 64 */
 	uint32_t max_name_bytes;      /* 64, of an attribute name */
 	uint32_t max_value_bytes;     /* 8192, of an attribute value */
-	uint32_t max_depth;           /* 64, of nested JSON */
+	uint32_t max_depth;           /* 64, of objects and arrays nested in JSON data; at most 1000 */
 	uint32_t max_envelope_keys;   /* 1024, members of a JSON event */
 	uint32_t max_batch_events;    /* 1000 */
 };
@@ -78,7 +79,7 @@ void weir_event_free(weir_event *event);
 /* Forgets all attributes and data, keeps memory and limits. */
 void weir_event_clear(weir_event *event);
 void weir_event_set_limits(weir_event *event, const struct weir_event_limits *limits);
-/* Copies whatever is still borrowed from a decoder's input. WEIR_ENOMEM. */
+/* Copies whatever is still borrowed from a decoder's input. WEIR_ENOMEM, and the event is cleared. */
 int weir_event_own(weir_event *event);
 
 /* The value of one of the named attributes; ptr NULL if it is absent. */
@@ -90,7 +91,8 @@ size_t weir_event_extensions(const weir_event *event, const struct weir_extensio
 
 /*
  * Sets an attribute or extension by name; copies. The value is checked as the
- * specification asks of that attribute. `specversion` is "1.0" unless set.
+ * specification asks of that attribute. ptr NULL removes it. `specversion` is
+ * "1.0" unless set, and cannot be set to anything else.
  */
 int weir_event_set(weir_event *event, const char *name, struct weir_buf value, struct weir_error *err);
 int weir_event_set_text(weir_event *event, const char *name, const char *value, struct weir_error *err);
@@ -103,8 +105,9 @@ int weir_event_set_text(weir_event *event, const char *name, const char *value, 
 struct weir_buf weir_event_data(const weir_event *event);
 int weir_event_set_data(weir_event *event, struct weir_buf data, struct weir_error *err);
 /*
- * True if the data is JSON: datacontenttype is a JSON media type, or there is
- * none and the event came as structured JSON.
+ * True if the data is declared as JSON: datacontenttype is a JSON media type, or
+ * there is none and the data came as the member `data` of a JSON event. In binary
+ * mode nobody has looked whether it really is.
  */
 bool weir_event_data_is_json(const weir_event *event);
 
@@ -130,9 +133,10 @@ int weir_http_mode(const struct weir_header *headers, size_t count, enum weir_mo
 
 /*
  * Decodes a binary or structured message into `event` and validates it. Borrows
- * headers and body. `body.ptr` NULL is an empty body. Percent-encoding and
- * quoted strings in headers are undone as the binding says; invalid UTF-8,
- * control characters and repeated attributes are refused.
+ * headers and body. In binary mode an empty body is no data: HTTP does not tell
+ * them apart. Percent-encoding and quoted strings in headers are undone as the
+ * binding says; invalid UTF-8, control characters and repeated attributes are
+ * refused.
  */
 int weir_event_from_http(weir_event *event, const struct weir_header *headers, size_t count,
                          struct weir_buf body, struct weir_error *err);
@@ -140,7 +144,8 @@ int weir_event_from_http(weir_event *event, const struct weir_header *headers, s
 /*
  * Decodes a batch. Events are made with weir_event_new(), in order, into *ret:
  * an array that, like each event, is the caller's (weir_event_batch_free()). All
- * or nothing: one bad event fails the batch. Borrows `body`.
+ * or nothing: one bad event fails the batch, and so does an empty one. NULL for
+ * `limits` takes the defaults. Borrows `body`. WEIR_ETOOBIG: too many events.
  */
 int weir_event_batch_from_json(struct weir_buf body, const struct weir_event_limits *limits, weir_event ***ret,
                                size_t *ret_count, struct weir_error *err);
@@ -150,6 +155,8 @@ void weir_event_batch_free(weir_event **events, size_t count);
  * Encodes for HTTP in binary or structured mode. *headers and *body are borrowed
  * from the event until it is changed or encoded again. Header names are lower
  * case, values percent-encoded; Content-Type is among them where there is one.
+ * An event whose data is itself an event, by its datacontenttype, is written in
+ * structured mode always: a receiver would take the binary one for its data.
  */
 int weir_event_to_http(weir_event *event, enum weir_mode mode, const struct weir_header **headers, size_t *count,
                        struct weir_buf *body, struct weir_error *err);
@@ -169,13 +176,17 @@ int weir_event_to_json(weir_event *event, struct weir_buf *json, struct weir_err
 
 /*
  * Encodes as a record for a driver with these capabilities: headers by the
- * driver's binding with WEIR_CAP_HEADERS, otherwise the versioned envelope. The
- * key is the extension `partitionkey`, if there is one. *ret borrows from the
- * event until it is changed or encoded again.
+ * driver's binding with WEIR_CAP_HEADERS, otherwise the versioned envelope. What
+ * does not fit into the backend's headers (too many, too long) is written in
+ * structured mode instead. The key is the extension `partitionkey`, if there is
+ * one and it is not empty. *ret borrows from the event until it is changed or
+ * encoded again. WEIR_ETOOBIG: beyond the driver's max_record_bytes or
+ * max_key_bytes.
  *
  * Envelope, version 1: the bytes 'W' 'E' 0x01 0x00, then one JSON event. Its
  * first byte is not '{', so that plain JSON events written by others can be
- * told apart and are read as well.
+ * told apart and are read as well. JSON data in it is what stands between the
+ * colon and the next comma or brace, white space and all.
  */
 int weir_event_to_record(weir_event *event, const struct weir_caps *caps, struct weir_record *ret,
                          struct weir_error *err);
