@@ -77,6 +77,13 @@ int weir_runtime_driver(const weir_runtime *runtime, size_t index, struct weir_d
  */
 int weir_runtime_load(weir_runtime *runtime, const char *kind, const struct weir_driver **ret, struct weir_error *err);
 
+/*
+ * Opens the backend of a kind with its settings, if it is not open, and copies
+ * its capabilities into *ret, up to ret->size. The strings are static. Errors as
+ * weir_channel_open().
+ */
+int weir_runtime_caps(weir_runtime *runtime, const char *kind, struct weir_caps *ret, struct weir_error *err);
+
 /* ---- channels ------------------------------------------------------------ */
 
 /*
