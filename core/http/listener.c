@@ -14,14 +14,17 @@
 
 enum { ACCEPTS_PER_TURN = 64, PAUSE_MS = 100 };
 
+#define REFUSAL "{\"code\":\"too_many_connections\",\"reason\":\"The limit of connections is reached.\"}"
+
 /* Without a date, for it must be possible to send it when nothing else is. */
 static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\n"
 			      "Content-Type: application/json\r\n"
-			      "Content-Length: 76\r\n"
+			      "Content-Length: 79\r\n"
 			      "Retry-After: 1\r\n"
 			      "Connection: close\r\n"
-			      "\r\n"
-			      "{\"code\":\"too_many_connections\",\"reason\":\"The limit of connections is reached.\"}";
+			      "\r\n" REFUSAL;
+
+_Static_assert(sizeof REFUSAL - 1 == 79, "Content-Length of the refusal");
 
 /* Reads what is there already, so that closing is not a reset that takes the answer along. */
 static void turn_away(struct weir_http_server *server, int fd)
