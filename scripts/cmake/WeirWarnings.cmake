@@ -12,6 +12,10 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   target_compile_options(weir_flags INTERFACE -Wtrampolines -Wbidi-chars=any -Wlogical-op -Wduplicated-cond)
 endif()
 
+if(WEIR_FUZZ)
+  # Coverage of all code, so that libFuzzer sees what an input reaches.
+  target_compile_options(weir_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(WEIR_SANITIZE)
   target_compile_options(weir_flags INTERFACE -fsanitize=${WEIR_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
