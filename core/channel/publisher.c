@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Publishers: where completions go. And publishing itself. */
+#include "channel/internal.h"
+
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "channel/fork.h"
+
+enum { CHUNK = 256, BLOCKED_MS = 1000 };
+
+int weir_publisher_new(weir_runtime *runtime, weir_completion_fn *done, void *ctx, weir_publisher **ret)
+{
+	weir_publisher *publisher = weir_mem_zalloc(1, sizeof *publisher);
+
+	if (!publisher)
+		return WEIR_ENOMEM;
+	atomic_init(&publisher->refs, 1);
+	publisher->runtime = runtime;
+	publisher->done = done;
+	publisher->ctx = ctx;
+	pthread_mutex_init(&publisher->turn, NULL);
+	*ret = publisher;
+	return WEIR_OK;
+}
+
+static void publisher_unref(weir_publisher *publisher)
+{
+	if (atomic_fetch_sub_explicit(&publisher->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	pthread_mutex_destroy(&publisher->turn);
+	weir_mem_free(publisher);
+}
+
+/* The lane goes to the next publisher that wants one; what is pending on it completes with nobody told. */
+static void detach(struct weir_lane *lane)
+{
+	struct weir_backend *backend = lane->backend;
+
+	pthread_mutex_lock(&backend->lanes_lock);
+	lane->publisher = NULL;
+	lane->next_spare = backend->spare_lanes;
+	backend->spare_lanes = lane;
+	pthread_mutex_unlock(&backend->lanes_lock);
+	weir_backend_unref(backend);
+}
+
+void weir_publisher_free(weir_publisher *publisher)
+{
+	if (!publisher)
+		return;
+	while (publisher->lanes) {
+		struct weir_lane *lane = publisher->lanes;
+
+		publisher->lanes = lane->next;
+		/* In a child the locks may be held by threads that are not there any more. */
+		if (!weir_forked(lane->backend->guard.fork_mark))
+			detach(lane);
+	}
+	if (atomic_load(&publisher->refs) > 1) {
+		pthread_mutex_lock(&publisher->turn);
+		publisher->closed = true;
+		pthread_mutex_unlock(&publisher->turn);
+	}
+	publisher_unref(publisher);
+}
+
+void weir_publisher_tell(struct weir_lane *lane, uint32_t owner, const struct weir_completion *done, size_t count)
+{
+	struct weir_backend *backend = lane->backend;
+	weir_publisher *publisher;
+
+	pthread_mutex_lock(&backend->lanes_lock);
+	publisher = lane->owner == owner ? lane->publisher : NULL;
+	if (publisher)
+		atomic_fetch_add_explicit(&publisher->refs, 1, memory_order_relaxed);
+	pthread_mutex_unlock(&backend->lanes_lock);
+	if (!publisher)
+		return;
+	pthread_mutex_lock(&publisher->turn);
+	if (!publisher->closed)
+		publisher->done(publisher->ctx, done, count);
+	pthread_mutex_unlock(&publisher->turn);
+	publisher_unref(publisher);
+}
+
+/* ---- lanes --------------------------------------------------------------- */
+
+static int attach_locked(weir_publisher *publisher, struct weir_backend *backend, struct weir_lane **ret)
+{
+	struct weir_lane *lane = backend->spare_lanes;
+	uint32_t count = atomic_load_explicit(&backend->lane_count, memory_order_relaxed);
+
+	if (lane) {
+		backend->spare_lanes = lane->next_spare;
+	} else {
+		if (count == WEIR_LANES_MAX)
+			return WEIR_ELIMIT;
+		lane = weir_lane_new(backend, count);
+		if (!lane)
+			return WEIR_ENOMEM;
+		atomic_store_explicit(&backend->lanes[count], lane, memory_order_release);
+		atomic_store_explicit(&backend->lane_count, count + 1, memory_order_release);
+	}
+	lane->owner++;
+	lane->publisher = publisher;
+	*ret = lane;
+	return WEIR_OK;
+}
+
+int weir_publisher_lane(weir_publisher *publisher, struct weir_backend *backend, struct weir_lane **ret)
+{
+	struct weir_lane *lane;
+	int code;
+
+	for (lane = publisher->lanes; lane; lane = lane->next)
+		if (lane->backend == backend) {
+			*ret = lane;
+			return WEIR_OK;
+		}
+	pthread_mutex_lock(&backend->lanes_lock);
+	code = attach_locked(publisher, backend, ret);
+	pthread_mutex_unlock(&backend->lanes_lock);
+	if (code)
+		return code;
+	weir_backend_ref(backend);
+	(*ret)->next = publisher->lanes;
+	publisher->lanes = *ret;
+	return WEIR_OK;
+}
+
+/* ---- publishing ---------------------------------------------------------- */
+
+struct job {
+	weir_channel *channel;
+	struct weir_lane *lane;
+	const struct weir_caps *caps;
+	int64_t now_ns;
+	int64_t deadline_ns;
+	bool atomic;
+};
+
+/* A few milliseconds behind at most, and several times cheaper. */
+static int64_t coarse_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * WEIR_NS_PER_S + now.tv_nsec;
+}
+
+static uint64_t record_size(const struct weir_record *record)
+{
+	uint64_t size = record->key.len + record->body.len;
+
+	for (uint32_t i = 0; i < record->header_count; i++)
+		size += record->headers[i].name.len + record->headers[i].value.len;
+	return size;
+}
+
+static int prepare(const struct job *job, const struct weir_publish_item *item, struct weir_publish *row,
+		   struct weir_error *err)
+{
+	uint64_t max = job->caps->max_record_bytes;
+	int code;
+
+	code = weir_event_to_record(item->event, job->caps, &row->record, err);
+	if (code)
+		return code;
+	if (max && record_size(&row->record) > max)
+		return weir_fail(err, WEIR_ETOOBIG,
+				 "channel %s/%s: the event is larger than the %llu bytes that its backend takes",
+				 job->channel->ns, job->channel->name, (unsigned long long)max);
+	code = weir_lane_take(job->lane, item->tag, job->deadline_ns, &row->tag);
+	if (code)
+		return weir_fail(err, code, "channel %s/%s: %s", job->channel->ns, job->channel->name,
+				 code == WEIR_EAGAIN ? "too many publishes are under way" : weir_code_text(code));
+	row->size = sizeof *row;
+	row->flags = 0;
+	row->topic = job->channel->topic;
+	row->deadline_ns = job->deadline_ns;
+	return WEIR_OK;
+}
+
+static void cancel(const struct job *job, size_t from, size_t to)
+{
+	while (to > from)
+		weir_lane_cancel(job->lane, job->lane->batch[--to].tag);
+}
+
+/* Encodes and hands over up to `count` items, all in one call into the driver. */
+static int publish_chunk(const struct job *job, const struct weir_publish_item *items, size_t count, size_t *accepted,
+			 struct weir_error *err)
+{
+	struct weir_guard *guard = &job->channel->backend->guard;
+	struct weir_publish *batch = job->lane->batch;
+	int bad = WEIR_OK, code = WEIR_OK;
+	size_t ready;
+
+	*accepted = 0;
+	for (ready = 0; ready < count && !bad; ready++)
+		bad = prepare(job, &items[ready], &batch[ready], err);
+	ready -= bad ? 1 : 0;
+	if (job->atomic) {
+		if (bad) {
+			cancel(job, 0, ready);
+			return bad;
+		}
+		for (size_t i = 0; i + 1 < ready; i++)
+			batch[i].flags |= WEIR_PUB_ATOMIC;
+	}
+	if (ready)
+		code = weir_guard_publish(guard, batch, ready, accepted, bad ? NULL : err);
+	if (*accepted == ready)
+		return bad;
+	cancel(job, *accepted, ready);
+	/* The error of the encoder was about a later item. */
+	if (bad)
+		weir_fail(err, code, "channel %s/%s: %s", job->channel->ns, job->channel->name, weir_code_text(code));
+	return code;
+}
+
+static int start_job(weir_channel *channel, weir_publisher *publisher, size_t count, int atomic, struct job *job,
+		     struct weir_error *err)
+{
+	struct weir_backend *backend = channel->backend;
+	int code;
+
+	if (weir_forked(backend->guard.fork_mark))
+		return weir_fail(err, WEIR_EFORKED, "channel %s/%s: %s", channel->ns, channel->name,
+				 weir_code_text(WEIR_EFORKED));
+	if (atomic_load_explicit(&backend->draining, memory_order_relaxed))
+		return weir_fail(err, WEIR_ECLOSED, "channel %s/%s: closing", channel->ns, channel->name);
+	job->channel = channel;
+	job->caps = weir_backend_caps(backend);
+	job->atomic = atomic && count > 1 && (job->caps->bits & WEIR_CAP_BIT(WEIR_CAP_ATOMIC_BATCH));
+	job->now_ns = weir_clock_now_ns();
+	job->deadline_ns = weir_clock_after_ms(job->now_ns, backend->publish_timeout_ms);
+	code = weir_publisher_lane(publisher, backend, &job->lane);
+	if (!code && !weir_lane_scratch(job->lane, job->atomic || count < CHUNK ? count : CHUNK))
+		code = WEIR_ENOMEM;
+	if (code)
+		weir_fail(err, code, "channel %s/%s: %s", channel->ns, channel->name, weir_code_text(code));
+	return code;
+}
+
+int weir_channel_publish(weir_channel *channel, weir_publisher *publisher, const struct weir_publish_item *items,
+			 size_t count, int atomic, size_t *accepted, struct weir_error *err)
+{
+	struct job job;
+	int code = start_job(channel, publisher, count, atomic, &job, err);
+
+	*accepted = 0;
+	while (!code && *accepted < count) {
+		size_t left = count - *accepted, taken;
+
+		code = publish_chunk(&job, items + *accepted, job.atomic || left < CHUNK ? left : CHUNK, &taken, err);
+		*accepted += taken;
+	}
+	if (coarse_now_ns() - job.now_ns > BLOCKED_MS * WEIR_NS_PER_MS)
+		weir_backend_breach(channel->backend, WEIR_BREACH_BLOCKED);
+	return code;
+}
