@@ -114,17 +114,24 @@ static void chunks_longer_than_the_limit_together_are_413(void **state)
 
 static void chunk_extensions_are_limited_over_a_request(void **state)
 {
-	char bytes[8192] = HEAD "Transfer-Encoding: chunked\r\n\r\n";
-	char extension[257] = "";
+	struct weir_dynbuf bytes;
+	char extension[256];
 
 	(void)state;
 	memset(extension, 'a', 255);
+	extension[255] = '\0';
+	weir_dynbuf_init(&bytes, 8192);
+	weir_dynbuf_add_text(&bytes, HEAD "Transfer-Encoding: chunked\r\n\r\n");
 	for (int i = 0; i < 16; i++)
-		snprintf(bytes + strlen(bytes), sizeof bytes - strlen(bytes), "1;%s\r\nx\r\n", extension);
-	strcat(bytes, "0\r\n\r\n");
-	assert_int_equal(status_of(bytes, NULL), 202);
-	strcpy(strstr(bytes, "\r\n0\r\n") + 2, "0;a\r\n\r\n");
-	assert_int_equal(status_of(bytes, NULL), 400);
+		weir_dynbuf_addf(&bytes, "1;%s\r\nx\r\n", extension);
+	weir_dynbuf_add_text(&bytes, "0");
+	assert_int_equal(status_of(bytes.ptr, NULL), 0);
+	weir_dynbuf_add_text(&bytes, "\r\n\r\n");
+	assert_int_equal(status_of(bytes.ptr, NULL), 202);
+	bytes.len -= 4;
+	weir_dynbuf_add_text(&bytes, ";a\r\n\r\n");
+	assert_int_equal(status_of(bytes.ptr, NULL), 400);
+	weir_dynbuf_fini(&bytes);
 }
 
 static void trailer_longer_than_a_header_is_431(void **state)

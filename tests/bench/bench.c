@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+_Noreturn void bench_die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+int64_t bench_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int new_socket(uint16_t port, struct sockaddr_in *address)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1;
+
+	if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on))
+		bench_die("socket");
+	memset(address, 0, sizeof *address);
+	address->sin_family = AF_INET;
+	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address->sin_port = htons(port);
+	return fd;
+}
+
+int bench_listen(uint16_t *port)
+{
+	struct sockaddr_in address;
+	void *any = &address;
+	socklen_t len = sizeof address;
+	int on = 1, fd = new_socket(*port, &address);
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (bind(fd, any, len) || listen(fd, 1024) || getsockname(fd, any, &len))
+		bench_die("listen");
+	*port = ntohs(address.sin_port);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+int bench_connect(uint16_t port)
+{
+	struct sockaddr_in address;
+	void *any = &address;
+	int fd = new_socket(port, &address);
+
+	if (connect(fd, any, sizeof address))
+		bench_die("connect");
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+void bench_watch(int epoll_fd, int fd, void *ptr)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = ptr };
+
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event))
+		bench_die("epoll_ctl");
+}
+
+size_t bench_message_end(const char *bytes, size_t len)
+{
+	static const char name[] = "\r\nContent-Length: ";
+	const char *end = memmem(bytes, len, "\r\n\r\n", 4);
+	const char *at = end ? memmem(bytes, (size_t)(end - bytes) + 2, name, sizeof name - 1) : NULL;
+	size_t body = at ? strtoul(at + sizeof name - 1, NULL, 10) : 0;
+	size_t whole = end ? (size_t)(end - bytes) + 4 + body : 0;
+
+	return whole <= len ? whole : 0;
+}
+
+static uint64_t thread_cpu_ns(int pid, const char *thread)
+{
+	unsigned long long value = 0;
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%d/task/%.20s/schedstat", pid, thread);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%llu", &value) != 1)
+		value = 0;
+	fclose(file);
+	return value;
+}
+
+uint64_t bench_cpu_ns(int pid)
+{
+	struct dirent *entry;
+	uint64_t sum = 0;
+	char path[64];
+	DIR *threads;
+
+	snprintf(path, sizeof path, "/proc/%d/task", pid);
+	threads = opendir(path);
+	if (!threads)
+		bench_die(path);
+	while ((entry = readdir(threads)))
+		if (entry->d_name[0] != '.')
+			sum += thread_cpu_ns(pid, entry->d_name);
+	closedir(threads);
+	return sum;
+}
+
+/* The first buckets are 1 us wide; from there each power of two has as many buckets as the one before. */
+static size_t bucket_of(uint64_t us)
+{
+	unsigned shift = 0;
+
+	while (us >> shift >= 2u << BENCH_SUB_BITS)
+		shift++;
+	return ((size_t)shift << BENCH_SUB_BITS) + (size_t)(us >> shift);
+}
+
+void bench_latency_add(struct bench_latency *latency, int64_t ns)
+{
+	size_t bucket = bucket_of(ns > 0 ? (uint64_t)ns / 1000 : 0);
+
+	latency->counts[bucket < BENCH_BUCKETS ? bucket : BENCH_BUCKETS - 1]++;
+	latency->total++;
+	if (ns > latency->max_ns)
+		latency->max_ns = ns;
+}
+
+double bench_latency_us(const struct bench_latency *latency, double part)
+{
+	uint64_t rank = (uint64_t)((double)latency->total * part), seen = 0;
+
+	for (size_t bucket = 0; bucket < BENCH_BUCKETS; bucket++) {
+		size_t shift = bucket >> BENCH_SUB_BITS ? (bucket >> BENCH_SUB_BITS) - 1 : 0;
+
+		seen += latency->counts[bucket];
+		if (seen > rank)
+			return (double)((bucket - (shift << BENCH_SUB_BITS) + 1) << shift);
+	}
+	return (double)latency->max_ns / 1000;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the programs here share: sockets, time, CPU of other processes, latencies. */
+#ifndef WEIR_BENCH_H
+#define WEIR_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+_Noreturn void bench_die(const char *what);
+int64_t bench_now_ns(void);
+
+/* Non-blocking, TCP_NODELAY. Port 0: any; *port gets it. */
+int bench_listen(uint16_t *port);
+int bench_connect(uint16_t port);
+void bench_watch(int epoll_fd, int fd, void *ptr);
+
+/*
+ * The end of the first HTTP message in bytes[0..len), 0 if it is not complete.
+ * Understands Content-Length and nothing else: this is the least that can be done.
+ */
+size_t bench_message_end(const char *bytes, size_t len);
+
+/* Nanoseconds on a CPU of all threads of a process, from its schedstat. */
+uint64_t bench_cpu_ns(int pid);
+
+/* Latencies: buckets at most 3 % wide, from 1 us to 137 s. */
+enum { BENCH_SUB_BITS = 5, BENCH_BUCKETS = 24 << BENCH_SUB_BITS };
+struct bench_latency {
+	uint64_t counts[BENCH_BUCKETS];
+	uint64_t total;
+	int64_t max_ns;
+};
+void bench_latency_add(struct bench_latency *latency, int64_t ns);
+/* In microseconds, the upper end of the bucket; part: 0.99 for p99. */
+double bench_latency_us(const struct bench_latency *latency, double part);
+
+#endif
