@@ -90,15 +90,16 @@ static int open_first(const struct addrinfo *list)
 
 static uint16_t port_of(int fd)
 {
-	struct sockaddr_storage address = { 0 };
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} address;
 	socklen_t len = sizeof address;
-	void *any = &address;
-	const struct sockaddr_in *in = any;
-	const struct sockaddr_in6 *in6 = any;
 
-	if (getsockname(fd, any, &len))
+	if (getsockname(fd, &address.any, &len))
 		return 0;
-	return ntohs(address.ss_family == AF_INET ? in->sin_port : in6->sin6_port);
+	return ntohs(address.any.sa_family == AF_INET ? address.in.sin_port : address.in6.sin6_port);
 }
 
 int weir_http_listen_socket(const char *address, int *ret, uint16_t *port, struct weir_error *err)

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dispatch/egress_state.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+/* ---- items ---------------------------------------------------------------- */
+
+static struct weir_egress_item *take_item(struct weir_egress *egress, weir_delivery *delivery)
+{
+	struct weir_egress_item *item = egress->free_items;
+
+	if (!item)
+		return NULL;
+	egress->free_items = item->next_free;
+	item->delivery = delivery;
+	item->tries = 0;
+	item->phase = WEIR_PHASE_SUBSCRIBER;
+	item->poison = false;
+	return item;
+}
+
+static void leave_item(struct weir_egress_item *item)
+{
+	struct weir_egress *egress = item->egress;
+
+	weir_mem_free(item->failure);
+	item->failure = NULL;
+	item->delivery = NULL;
+	item->next_free = egress->free_items;
+	egress->free_items = item;
+}
+
+void weir_egress_settle(struct weir_egress *egress)
+{
+	size_t count = egress->ack_count;
+	int code;
+
+	if (!count)
+		return;
+	egress->ack_count = 0;
+	code = weir_delivery_settle(egress->acks, count, WEIR_ACK, 0);
+	if (code == WEIR_ESTALE)
+		weir_figure_add(&egress->counters.stale, 1);
+	else if (code)
+		weir_egress_log(egress, WEIR_LOG_WARNING,
+				"%zu deliveries could not be acknowledged and will come again: %s", count,
+				weir_code_text(code));
+}
+
+void weir_egress_finish(struct weir_egress_item *item, weir_figure *counter)
+{
+	struct weir_egress *egress = item->egress;
+	struct weir_delivery_loop *loop = egress->options.loop;
+
+	if (egress->ack_count == 0) {
+		egress->next_unsettled = loop->unsettled;
+		loop->unsettled = egress;
+	}
+	egress->acks[egress->ack_count++] = item->delivery;
+	weir_figure_add(counter, 1);
+	weir_lanes_done(&egress->lanes, &item->lane);
+	leave_item(item);
+}
+
+/* ---- whose turn it is ----------------------------------------------------- */
+
+static void on_retry_time(struct weir_timer *timer)
+{
+	struct weir_egress_item *item =
+	    (struct weir_egress_item *)((char *)timer - offsetof(struct weir_egress_item, timer));
+
+	weir_lanes_again(&item->egress->lanes, &item->lane);
+	weir_egress_pump(item->egress);
+}
+
+void weir_egress_wait(struct weir_egress_item *item, int64_t delay_ms)
+{
+	struct weir_egress *egress = item->egress;
+	struct weir_loop *loop = egress->options.loop->worker.loop;
+
+	weir_lanes_wait(&egress->lanes, &item->lane);
+	item->timer.fire = on_retry_time;
+	if (weir_loop_timer_set(loop, &item->timer, weir_clock_after_ms(weir_loop_now(loop), delay_ms)))
+		weir_lanes_again(&egress->lanes, &item->lane); /* no memory for a timer: with the next pump, then */
+}
+
+void weir_egress_pump(struct weir_egress *egress)
+{
+	struct weir_lane_item *lane;
+	void (*idle)(void *ctx) = egress->idle;
+
+	/* Bounded, as an attempt that fails at once without a timer is ready again at once. */
+	for (uint32_t left = egress->window; left && !egress->draining; left--) {
+		lane = weir_lanes_next(&egress->lanes);
+		if (!lane)
+			break;
+		weir_egress_attempt((struct weir_egress_item *)lane);
+	}
+	weir_figure_set(&egress->counters.in_flight, egress->lanes.running);
+	weir_figure_set(&egress->counters.waiting, egress->lanes.count - egress->lanes.running);
+	if (idle && egress->draining && egress->lanes.running == 0) {
+		egress->idle = NULL;
+		idle(egress->idle_ctx);
+	}
+}
+
+static uint64_t hash_key(uint64_t seed, struct weir_buf key)
+{
+	const unsigned char *bytes = key.ptr;
+	uint64_t hash = seed;
+
+	for (size_t i = 0; i < key.len; i++) {
+		hash = (hash ^ bytes[i]) * UINT64_C(0x9e3779b97f4a7c15);
+		hash ^= hash >> 29;
+	}
+	return hash;
+}
+
+/* Which lane: by partitionkey; those without are in one together. */
+static uint64_t lane_key(struct weir_egress *egress, const weir_delivery *delivery)
+{
+	struct weir_buf key = { NULL, 0 };
+
+	if (!egress->lanes.ordered)
+		return 0;
+	if (egress->key_kept)
+		key = weir_delivery_record(delivery)->key;
+	else if (weir_delivery_event(delivery, egress->scratch, NULL) == WEIR_OK)
+		key = weir_event_get(egress->scratch, "partitionkey");
+	return key.ptr ? hash_key(egress->key_seed, key) : 0;
+}
+
+/* ---- deliveries ----------------------------------------------------------- */
+
+static void take_delivery(struct weir_egress *egress, weir_delivery *delivery)
+{
+	struct weir_egress_item *item = egress->closing ? NULL : take_item(egress, delivery);
+
+	if (item)
+		weir_lanes_add(&egress->lanes, &item->lane, lane_key(egress, delivery));
+	else
+		weir_delivery_free(delivery); /* stays unsettled */
+}
+
+void weir_egress_receive(struct weir_mailbox *mailbox, const struct weir_mail *mail, size_t count)
+{
+	struct weir_egress *egress = (struct weir_egress *)mailbox;
+
+	for (size_t i = 0; i < count; i++)
+		take_delivery(egress, (weir_delivery *)(uintptr_t)mail[i].value);
+	if (!egress->closing)
+		weir_egress_pump(egress);
+}
+
+void weir_egress_deliver(void *ctx, weir_delivery *const *deliveries, size_t count)
+{
+	struct weir_egress *egress = ctx;
+
+	for (size_t i = 0; i < count; i++) {
+		if (weir_mailbox_put(&egress->mailbox, (uint64_t)(uintptr_t)deliveries[i], 0))
+			continue;
+		weir_log(WEIR_LOG_ERROR, "subscription \"%s\": more deliveries than the window allows",
+			 egress->options.settings->name);
+		weir_delivery_free(deliveries[i]);
+	}
+	weir_mailbox_send(&egress->mailbox);
+}
+
+void weir_egress_notice(void *ctx, const struct weir_notice *notice)
+{
+	const struct weir_egress *egress = ctx;
+	const char *name = egress->options.settings->name;
+	const char *text = notice->error ? notice->error->text : "";
+
+	switch (notice->type) {
+	case WEIR_EV_SUB_FAILED:
+	case WEIR_EV_FENCED:
+		weir_log(WEIR_LOG_ERROR, "subscription \"%s\" failed: %s", name, text);
+		break;
+	case WEIR_EV_GAP:
+		weir_log(WEIR_LOG_ERROR,
+			 "subscription \"%s\": events %" PRIu64 " to %" PRIu64 " were lost to the backend's retention",
+			 name, notice->position, notice->position_end);
+		break;
+	case WEIR_EV_STALL:
+		weir_log(WEIR_LOG_WARNING, "subscription \"%s\": an old delivery holds back the rest: %s", name, text);
+		break;
+	default:
+		weir_log(WEIR_LOG_DEBUG, "subscription \"%s\": notice %" PRIu32 " %s", name, notice->type, text);
+	}
+}
+
+void weir_egress_log(struct weir_egress *egress, int level, const char *format, ...)
+{
+	int64_t now_ns = weir_loop_now(egress->options.loop->worker.loop);
+	char text[512];
+	va_list args;
+
+	if (now_ns < egress->next_log_ns) {
+		egress->unlogged++;
+		return;
+	}
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	if (egress->unlogged)
+		weir_log(level, "subscription \"%s\": %s (and %" PRIu64 " messages before it, not shown)",
+			 egress->options.settings->name, text, egress->unlogged);
+	else
+		weir_log(level, "subscription \"%s\": %s", egress->options.settings->name, text);
+	egress->unlogged = 0;
+	egress->next_log_ns = now_ns + WEIR_NS_PER_S;
+}

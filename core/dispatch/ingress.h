@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dispatch/ingress: from a request to a stored event. One ingress is one loop,
+ * one thread and one HTTP server; several may listen on the same address.
+ *
+ * What a turn of the loop brings is gathered and published in one call for each
+ * channel at the turn's end. A request is answered when the driver has said what
+ * became of its events, and 202 only if all of them are persisted.
+ */
+#ifndef WEIR_DISPATCH_INGRESS_H
+#define WEIR_DISPATCH_INGRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/channel.h>
+
+#include "dispatch/dispatcher.h"
+#include "dispatch/route.h"
+#include "http/server.h"
+
+/* What an ingress needs to know of a channel. */
+struct weir_ingress_channel {
+	weir_channel *channel;
+	size_t index;        /* in 0..channel_count */
+	bool volatile_store; /* say so in each 202 */
+	bool atomic_batch;
+};
+
+struct weir_ingress_options {
+	weir_runtime *runtime;
+	const struct weir_router *router; /* its targets are struct weir_ingress_channel */
+	size_t channel_count;
+	struct weir_http_limits limits;
+	struct weir_event_limits event_limits;
+	bool batch;
+};
+
+struct weir_ingress;
+
+/* Everything in `options` is borrowed until it is freed. */
+int weir_ingress_new(const struct weir_ingress_options *options, struct weir_ingress **ret, struct weir_error *err);
+/* As weir_http_server_listen(). Before it is started. */
+int weir_ingress_listen(struct weir_ingress *ingress, const char *address, uint16_t *port, struct weir_error *err);
+int weir_ingress_start(struct weir_ingress *ingress, struct weir_error *err);
+/* Any thread, once. `drained` is called on its loop when no request is left. */
+void weir_ingress_drain(struct weir_ingress *ingress, void (*drained)(void *ctx), void *ctx);
+/* Ends the thread; what was not answered yet is answered 503. */
+void weir_ingress_stop(struct weir_ingress *ingress);
+/* NULL is allowed. */
+void weir_ingress_free(struct weir_ingress *ingress);
+
+/* Both add to *ret. Any thread. */
+void weir_ingress_add_figures(const struct weir_ingress *ingress, size_t channel, struct weir_ingress_figures *ret);
+void weir_ingress_add_server_figures(const struct weir_ingress *ingress, struct weir_ingress_server_figures *ret);
+
+#endif

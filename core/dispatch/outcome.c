@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dispatch/outcome: what follows from an attempt.
+ *
+ *   subscriber ── 2xx ──▶ reply? ── accepted ──▶ finished
+ *       │ refused, or      └ not accepted: as if the subscriber had failed
+ *       ▼ retries exhausted
+ *   dead-letter sink ── 2xx ──▶ finished
+ *       │ refused, or retries exhausted, or there is none
+ *       ▼
+ *   quarantine ── on disk ──▶ finished;  otherwise again, for as long as it takes
+ */
+#include "dispatch/egress_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+void weir_failure_note(struct weir_egress_item *item, const char *destination, int status, const char *text,
+		       struct weir_buf data)
+{
+	struct weir_failure *failure = item->failure;
+
+	if (!failure)
+		failure = item->failure = weir_mem_alloc(sizeof *failure);
+	if (!failure)
+		return; /* the event goes its way without the reason */
+	failure->destination = destination;
+	failure->status = status;
+	snprintf(failure->text, sizeof failure->text, "%s", text ? text : "");
+	failure->data_len = data.len < WEIR_FAILURE_DATA ? data.len : WEIR_FAILURE_DATA;
+	if (failure->data_len)
+		memcpy(failure->data, data.ptr, failure->data_len);
+}
+
+/* ---- the next attempt ----------------------------------------------------- */
+
+static void next_phase(struct weir_egress_item *item)
+{
+	struct weir_egress *egress = item->egress;
+	const struct weir_failure *failure = item->failure;
+	bool dead_letter = item->phase == WEIR_PHASE_SUBSCRIBER && weir_sink_is_set(&egress->dead_letter);
+
+	weir_egress_log(egress, WEIR_LOG_WARNING, "%s after %u attempts: %s%s%s",
+			dead_letter ? "event goes to the dead-letter sink" : "event goes to quarantine", item->tries,
+			failure && failure->destination ? failure->destination : "not delivered",
+			failure && *failure->text ? ": " : "", failure ? failure->text : "");
+	item->phase = dead_letter ? WEIR_PHASE_DEAD_LETTER : WEIR_PHASE_QUARANTINE;
+	item->tries = 0;
+	weir_egress_attempt(item);
+}
+
+static void fail(struct weir_egress_item *item, enum weir_verdict verdict, int64_t after_ms)
+{
+	const struct weir_egress *egress = item->egress;
+	const struct weir_delivery_settings *policy = &egress->options.settings->delivery;
+
+	if (verdict == WEIR_VERDICT_RETRY && item->tries <= policy->retry)
+		weir_egress_wait(item, weir_retry_delay_ms(policy, item->tries, after_ms,
+							   weir_delivery_random(egress->options.loop)));
+	else
+		next_phase(item);
+}
+
+/* A record that is no event can only be put away. */
+static void put_away(struct weir_egress_item *item, const char *why)
+{
+	item->poison = true;
+	item->phase = WEIR_PHASE_QUARANTINE;
+	weir_failure_note(item, NULL, 0, why, (struct weir_buf){ NULL, 0 });
+	weir_egress_log(item->egress, WEIR_LOG_ERROR,
+			"a record of the backend is not an event, it goes to quarantine: %s", why);
+	weir_egress_quarantine(item);
+}
+
+static int send_event(struct weir_egress_item *item, struct weir_attempt *attempt, struct weir_error *err)
+{
+	struct weir_egress *egress = item->egress;
+	int code;
+
+	if (item->phase == WEIR_PHASE_SUBSCRIBER)
+		return weir_attempt_send(attempt, &egress->subscriber, err);
+	code = item->failure ? weir_dead_letter_mark(attempt->event, item->failure, err) : WEIR_OK;
+	return code ? code : weir_attempt_send(attempt, &egress->dead_letter, err);
+}
+
+static bool is_permanent(int code)
+{
+	return code == WEIR_EINVAL || code == WEIR_ETOOBIG || code == WEIR_ECORRUPT;
+}
+
+void weir_egress_attempt(struct weir_egress_item *item)
+{
+	struct weir_error err = WEIR_ERROR_INIT;
+	struct weir_attempt *attempt;
+	bool damaged = weir_delivery_flags(item->delivery) & WEIR_MSG_DAMAGED;
+	int code;
+
+	if (item->phase == WEIR_PHASE_QUARANTINE) {
+		weir_egress_quarantine(item);
+		return;
+	}
+	if (item->tries++)
+		weir_figure_add(&item->egress->counters.retries, 1);
+	attempt = weir_attempt_take(item);
+	if (!attempt) {
+		fail(item, WEIR_VERDICT_RETRY, 0);
+		return;
+	}
+	code = damaged ? weir_fail(&err, WEIR_ECORRUPT, "the backend says that it is damaged")
+		       : weir_delivery_event(item->delivery, attempt->event, &err);
+	if (is_permanent(code)) {
+		weir_attempt_leave(attempt);
+		put_away(item, err.text);
+		return;
+	}
+	if (!code)
+		code = send_event(item, attempt, &err);
+	if (!code)
+		return;
+	weir_attempt_leave(attempt);
+	weir_failure_note(item, NULL, 0, err.text, (struct weir_buf){ NULL, 0 });
+	fail(item, is_permanent(code) ? WEIR_VERDICT_REFUSED : WEIR_VERDICT_RETRY, 0);
+}
+
+/* ---- what became of it ---------------------------------------------------- */
+
+static enum weir_verdict judge(const struct weir_http_result *result)
+{
+	bool answered = result->status != 0;
+
+	if (!result->code || (result->code == WEIR_ETOOBIG && answered && result->status >= 300))
+		return weir_retry_judge(result->status);
+	return is_permanent(result->code) ? WEIR_VERDICT_REFUSED : WEIR_VERDICT_RETRY;
+}
+
+static int64_t asked_delay_ms(const struct weir_http_result *result)
+{
+	int64_t delay_ms;
+
+	if (!weir_retry_after_counts(result->status))
+		return 0;
+	for (size_t i = 0; i < result->header_count; i++) {
+		if (weir_str_equal_nocase(result->headers[i].name, WEIR_STR("retry-after")))
+			return weir_retry_after_parse(result->headers[i].value, weir_clock_wall_ms(), &delay_ms)
+				   ? delay_ms
+				   : 0;
+	}
+	return 0;
+}
+
+static void note_result(struct weir_egress_item *item, const char *destination, const struct weir_http_result *result)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "status %d", result->status);
+	weir_failure_note(item, destination, result->status, result->code ? result->text : text, result->body);
+}
+
+/* The sink took it. False: the subscriber sent a reply that is on its way, and the attempt goes on. */
+static void succeeded(struct weir_attempt *attempt)
+{
+	struct weir_egress_item *item = attempt->item;
+	struct weir_egress_counters *counters = &item->egress->counters;
+
+	if (attempt->reply)
+		weir_figure_add(&counters->replies, 1);
+	weir_attempt_leave(attempt);
+	weir_egress_finish(item,
+			   item->phase == WEIR_PHASE_DEAD_LETTER ? &counters->dead_lettered : &counters->delivered);
+}
+
+static void failed(struct weir_attempt *attempt, const struct weir_http_result *result, enum weir_verdict verdict)
+{
+	struct weir_egress_item *item = attempt->item;
+	int64_t after_ms = asked_delay_ms(result);
+
+	note_result(item, attempt->sink->name, result);
+	weir_attempt_leave(attempt);
+	fail(item, verdict, after_ms);
+}
+
+static void failed_reply(struct weir_attempt *attempt, enum weir_verdict verdict, const char *text)
+{
+	struct weir_egress_item *item = attempt->item;
+
+	weir_failure_note(item, attempt->sink->name, 0, text, (struct weir_buf){ NULL, 0 });
+	weir_attempt_leave(attempt);
+	fail(item, verdict, 0);
+}
+
+/* The subscriber answered 2xx: done, unless there is a reply to send on first. */
+static void answered(struct weir_attempt *attempt, const struct weir_http_result *result)
+{
+	struct weir_error err = WEIR_ERROR_INIT;
+
+	switch (weir_reply_forward(attempt, result, &err)) {
+	case WEIR_REPLY_NONE:
+		succeeded(attempt);
+		break;
+	case WEIR_REPLY_SENT:
+		break;
+	case WEIR_REPLY_INVALID:
+		failed_reply(attempt, WEIR_VERDICT_REFUSED, err.text);
+		break;
+	case WEIR_REPLY_FAILED:
+		failed_reply(attempt, WEIR_VERDICT_RETRY, err.text);
+		break;
+	}
+}
+
+void weir_egress_attempted(struct weir_attempt *attempt, const struct weir_http_result *result)
+{
+	struct weir_egress_item *item = attempt->item;
+	struct weir_egress *egress = item->egress;
+	enum weir_verdict verdict = judge(result);
+
+	if (egress->closing) {
+		weir_attempt_leave(attempt); /* given up: it stays unsettled */
+		return;
+	}
+	if (verdict != WEIR_VERDICT_DONE)
+		failed(attempt, result, verdict);
+	else if (item->phase == WEIR_PHASE_SUBSCRIBER && !attempt->reply)
+		answered(attempt, result);
+	else
+		succeeded(attempt);
+	weir_egress_pump(egress);
+}

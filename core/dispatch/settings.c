@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dispatch/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LIMITS "dispatcher.limits."
+
+/* Ingress and delivery share the machine; more threads than processors only cost wake-ups. */
+static size_t loops(const weir_config *config, const char *key)
+{
+	int64_t wanted = weir_config_get_int(config, key);
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (wanted > 0)
+		return (size_t)wanted;
+	return processors > 3 ? (size_t)processors / 2 : 1;
+}
+
+static uint32_t number(const weir_config *config, const char *key)
+{
+	return (uint32_t)weir_config_get_int(config, key);
+}
+
+static uint32_t duration(const weir_config *config, const char *key)
+{
+	return (uint32_t)weir_config_get_duration(config, key);
+}
+
+static void read_limits(const weir_config *config, struct weir_http_limits *limits)
+{
+	limits->max_target_bytes = number(config, LIMITS "maxTargetBytes");
+	limits->max_header_bytes = number(config, LIMITS "maxHeaderBytes");
+	limits->max_head_bytes = number(config, LIMITS "maxHeadBytes");
+	limits->max_headers = number(config, LIMITS "maxHeaders");
+	limits->max_body_bytes = (uint64_t)weir_config_get_int(config, LIMITS "maxBodyBytes");
+	limits->max_connections = number(config, LIMITS "maxConnections");
+	limits->max_connections_per_peer = number(config, LIMITS "maxConnectionsPerPeer");
+	limits->max_buffered_bytes = (uint64_t)weir_config_get_int(config, LIMITS "maxBufferedBytes");
+	limits->max_keepalive_requests = number(config, LIMITS "maxKeepaliveRequests");
+	limits->header_timeout_ms = duration(config, LIMITS "headerTimeout");
+	limits->body_idle_timeout_ms = duration(config, LIMITS "bodyIdleTimeout");
+	limits->request_timeout_ms = duration(config, LIMITS "requestTimeout");
+	limits->idle_timeout_ms = duration(config, LIMITS "idleTimeout");
+	limits->write_timeout_ms = duration(config, LIMITS "writeTimeout");
+}
+
+static void read_event_limits(const weir_config *config, struct weir_event_limits *limits)
+{
+	limits->max_extensions = number(config, LIMITS "maxExtensions");
+	limits->max_name_bytes = number(config, LIMITS "maxAttributeNameBytes");
+	limits->max_value_bytes = number(config, LIMITS "maxAttributeValueBytes");
+	limits->max_depth = number(config, LIMITS "maxJsonDepth");
+	limits->max_envelope_keys = number(config, LIMITS "maxJsonKeys");
+	limits->max_batch_events = number(config, LIMITS "maxBatchEvents");
+}
+
+static int read_quarantine(const weir_config *config, struct weir_dispatch_settings *ret, struct weir_error *err)
+{
+	const char *path = weir_config_get(config, "dispatcher.quarantine.path");
+	const char *state = getenv("STATE_DIRECTORY");
+	int len;
+
+	if (path)
+		len = snprintf(ret->quarantine_path, sizeof ret->quarantine_path, "%s", path);
+	else /* systemd gives a list; ours has one */
+		len = snprintf(ret->quarantine_path, sizeof ret->quarantine_path, "%.*s/quarantine",
+			       state ? (int)strcspn(state, ":") : 0x7fff, state && *state ? state : "weir-data");
+	ret->quarantine_max = (uint64_t)weir_config_get_int(config, "dispatcher.quarantine.maxEvents");
+	if (len < 0 || (size_t)len >= sizeof ret->quarantine_path)
+		return weir_fail(err, WEIR_EINVAL, "dispatcher.quarantine.path: the path is too long");
+	return WEIR_OK;
+}
+
+int weir_dispatch_settings_read(const weir_config *config, struct weir_dispatch_settings *ret, struct weir_error *err)
+{
+	memset(ret, 0, sizeof *ret);
+	ret->listen = weir_config_get(config, "dispatcher.listen");
+	ret->ingress_loops = loops(config, "dispatcher.ingressLoops");
+	ret->delivery_loops = loops(config, "dispatcher.deliveryLoops");
+	ret->batch = weir_config_get_bool(config, "dispatcher.batch");
+	ret->rules.allow_loopback = weir_config_get_bool(config, "dispatcher.addresses.allowLoopback");
+	ret->rules.allow_private = weir_config_get_bool(config, "dispatcher.addresses.allowPrivate");
+	ret->window_bytes = (uint64_t)weir_config_get_int(config, LIMITS "windowBytes");
+	read_limits(config, &ret->limits);
+	read_event_limits(config, &ret->event_limits);
+	return read_quarantine(config, ret, err);
+}

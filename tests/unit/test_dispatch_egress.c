@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit/weir_cmocka.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/str.h"
+#include "dispatch/egress.h"
+#include "unit/dispatch_fakes.h"
+
+static int begin(void **state)
+{
+	(void)state;
+	fake_begin();
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	fake_end();
+	return 0;
+}
+
+static void assert_posts(size_t count, const char *ids)
+{
+	char seen[FAKE_MAX * 32] = "";
+
+	for (size_t i = 0; i < fake.post_count; i++) {
+		strcat(seen, i ? " " : "");
+		strcat(seen, fake.posts[i].id);
+	}
+	assert_string_equal(seen, ids);
+	assert_int_equal(fake.post_count, count);
+}
+
+/* ---- success -------------------------------------------------------------- */
+
+static void an_event_is_acked_after_a_2xx_and_not_before(void **state)
+{
+	(void)state;
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	assert_posts(1, "1");
+	assert_int_equal(fake.ack_count, 0);
+	fake_answer(0, 204);
+	assert_int_equal(fake.ack_count, 1);
+	assert_string_equal(fake.acked[0], "1");
+	assert_int_equal(fake_figures().delivered, 1);
+}
+
+static void the_subscriber_is_asked_for_a_reply_and_gets_the_event(void **state)
+{
+	(void)state;
+	fake_subscribe();
+	fake_deliver("1", "k");
+	fake_turn();
+	assert_non_null(strstr(fake.posts[0].all, "prefer: reply\n"));
+	assert_non_null(strstr(fake.posts[0].all, "ce-partitionkey: k\n"));
+	assert_int_equal(fake.posts[0].post.timeout_ms, 1000);
+	assert_true(weir_str_equal(fake.posts[0].post.body, WEIR_STR("data")));
+}
+
+static void acks_of_one_turn_are_settled_in_one_call(void **state)
+{
+	(void)state;
+	fake.settings.delivery.order = WEIR_ORDER_UNORDERED;
+	fake_subscribe();
+	for (int i = 0; i < 4; i++)
+		fake_deliver((const char *[]){ "1", "2", "3", "4" }[i], NULL);
+	fake_turn();
+	for (size_t i = 0; i < 4; i++) {
+		const struct weir_http_result result = { .status = 200 };
+
+		fake.posts[i].open = false;
+		fake.posts[i].post.done(fake.posts[i].post.ctx, &result);
+	}
+	fake_turn();
+	assert_int_equal(fake.ack_count, 4);
+	assert_int_equal(fake.settle_calls, 1);
+}
+
+static void a_stale_ack_is_counted(void **state)
+{
+	(void)state;
+	fake_subscribe();
+	fake.settle_code = WEIR_ESTALE;
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer(0, 200);
+	assert_int_equal(fake_figures().stale, 1);
+}
+
+static void the_window_asked_for_is_twice_what_may_be_in_flight(void **state)
+{
+	(void)state;
+	fake.settings.delivery.max_in_flight = 100;
+	fake_subscribe();
+	assert_int_equal(fake.spec.window, 200);
+	assert_int_equal(fake.spec.window_bytes, 1 << 20);
+}
+
+/* ---- order ---------------------------------------------------------------- */
+
+static void one_key_is_serial_and_keys_are_parallel(void **state)
+{
+	(void)state;
+	fake_subscribe();
+	fake_deliver("a1", "a");
+	fake_deliver("a2", "a");
+	fake_deliver("b1", "b");
+	fake_turn();
+	assert_posts(2, "a1 b1");
+	fake_answer(0, 200);
+	assert_posts(3, "a1 b1 a2");
+}
+
+static void keys_are_found_in_the_event_where_the_backend_keeps_none(void **state)
+{
+	(void)state;
+	fake.caps_without = 1;
+	fake_subscribe();
+	fake_deliver("a1", "a");
+	fake_deliver("a2", "a");
+	fake_deliver("b1", "b");
+	fake_turn();
+	assert_posts(2, "a1 b1");
+}
+
+static void a_key_that_waits_for_a_retry_blocks_only_itself(void **state)
+{
+	(void)state;
+	fake_subscribe();
+	fake_deliver("a1", "a");
+	fake_deliver("a2", "a");
+	fake_deliver("b1", "b");
+	fake_deliver("b2", "b");
+	fake_turn();
+	fake_answer(0, 503);
+	fake_answer(1, 200);
+	fake_wait_posts(4);
+	assert_posts(4, "a1 b1 b2 a1");
+	fake_answer(3, 200);
+	assert_posts(5, "a1 b1 b2 a1 a2");
+}
+
+static void events_without_a_key_are_serial_together(void **state)
+{
+	(void)state;
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_deliver("2", NULL);
+	fake_turn();
+	assert_posts(1, "1");
+}
+
+static void no_more_posts_are_open_than_allowed(void **state)
+{
+	(void)state;
+	fake.settings.delivery.order = WEIR_ORDER_UNORDERED;
+	fake_subscribe();
+	for (int i = 0; i < 6; i++)
+		fake_deliver((const char *[]){ "1", "2", "3", "4", "5", "6" }[i], NULL);
+	fake_turn();
+	assert_int_equal(fake.post_count, 4);
+	assert_int_equal(fake_figures().in_flight, 4);
+	assert_int_equal(fake_figures().waiting, 2);
+	fake_answer(2, 200);
+	assert_int_equal(fake.post_count, 5);
+}
+
+/* ---- failure -------------------------------------------------------------- */
+
+static void a_failing_event_is_tried_once_and_as_often_again_as_the_policy_says(void **state)
+{
+	(void)state;
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	for (size_t i = 0; i < 3; i++) {
+		fake_wait_posts(i + 1);
+		assert_int_equal(fake.quarantined_count, 0);
+		fake_answer(i, i == 1 ? 0 : 500);
+	}
+	fake_wait_quarantined(1);
+	assert_posts(3, "1 1 1");
+	assert_int_equal(fake.ack_count, 1);
+	assert_int_equal(fake_figures().retries, 2);
+	assert_int_equal(fake_figures().quarantined, 1);
+	assert_int_equal(fake_figures().delivered, 0);
+}
+
+static void a_refused_event_is_not_tried_again(void **state)
+{
+	(void)state;
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer(0, 400);
+	assert_int_equal(fake.post_count, 1);
+	assert_int_equal(fake.quarantined_count, 1);
+	assert_non_null(strstr(fake.quarantined[0], "\"status\":400"));
+	assert_non_null(strstr(fake.quarantined[0], "\"destination\":\"http://subscriber/\""));
+}
+
+static void retry_after_is_followed_up_to_its_maximum(void **state)
+{
+	static const struct weir_header later = { { "Retry-After", 11 }, { "3600", 4 } };
+	int64_t begin_ns = weir_clock_now_ns();
+
+	(void)state;
+	fake.settings.delivery.retry_after_max_ms = 60;
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer_with(0, 429, &later, 1, "");
+	fake_wait_posts(2);
+	assert_true(weir_clock_now_ns() - begin_ns >= 60 * WEIR_NS_PER_MS);
+}
+
+/* ---- dead letters --------------------------------------------------------- */
+
+static void a_dead_letter_says_what_went_wrong(void **state)
+{
+	(void)state;
+	fake.settings.delivery.dead_letter_sink = "http://dead/";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer_with(0, 422, NULL, 0, "foo");
+	assert_posts(2, "1 1");
+	assert_string_equal(fake.posts[1].url, "http://dead/");
+	assert_non_null(strstr(fake.posts[1].all, "ce-knativeerrordest: http://subscriber/\n"));
+	assert_non_null(strstr(fake.posts[1].all, "ce-knativeerrorcode: 422\n"));
+	assert_non_null(strstr(fake.posts[1].all, "ce-knativeerrordata: Zm9v\n"));
+	assert_null(strstr(fake.posts[1].all, "prefer"));
+	assert_int_equal(fake.ack_count, 0);
+	fake_answer(1, 200);
+	assert_int_equal(fake.ack_count, 1);
+	assert_int_equal(fake_figures().dead_lettered, 1);
+}
+
+static void a_dead_letter_sink_that_fails_is_retried_and_then_comes_quarantine(void **state)
+{
+	(void)state;
+	fake.settings.delivery.dead_letter_sink = "http://dead/";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer(0, 400);
+	for (size_t i = 1; i < 4; i++) {
+		fake_wait_posts(i + 1);
+		assert_string_equal(fake.posts[i].url, "http://dead/");
+		fake_answer(i, 503);
+	}
+	fake_wait_quarantined(1);
+	assert_int_equal(fake.post_count, 4);
+	assert_int_equal(fake.ack_count, 1);
+	assert_int_equal(fake_figures().dead_lettered, 0);
+}
+
+static void a_dead_letter_may_go_to_a_channel(void **state)
+{
+	(void)state;
+	fake.settings.delivery.dead_letter_sink = "channel:shop/other";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer(0, 400);
+	assert_int_equal(fake.published_count, 1);
+	assert_string_equal(fake.published[0], "1");
+	assert_int_equal(fake.ack_count, 0);
+	fake_complete(0, WEIR_PERSISTED);
+	assert_int_equal(fake.ack_count, 1);
+}
+
+static void a_dead_letter_whose_outcome_is_unknown_is_published_again(void **state)
+{
+	(void)state;
+	fake.settings.delivery.dead_letter_sink = "channel:shop/other";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer(0, 400);
+	fake_complete(0, WEIR_UNKNOWN);
+	assert_int_equal(fake.ack_count, 0);
+	fake_wait_published(2);
+	fake_complete(1, WEIR_PERSISTED);
+	assert_int_equal(fake.ack_count, 1);
+}
+
+static void a_channel_that_cannot_be_opened_is_told_at_start(void **state)
+{
+	struct weir_error err = WEIR_ERROR_INIT;
+	const struct weir_egress_options options = { .loop = fake.loop, .settings = &fake.settings };
+
+	(void)state;
+	fake.settings.delivery.dead_letter_sink = "channel:nonsense";
+	assert_int_equal(weir_egress_new(&options, &fake.egress, &err), WEIR_EINVAL);
+	assert_non_null(strstr(err.text, "channel:NAMESPACE/NAME"));
+}
+
+/* ---- quarantine ----------------------------------------------------------- */
+
+static void what_cannot_be_quarantined_stays_unsettled_and_makes_the_subscription_not_ready(void **state)
+{
+	struct weir_subscription_view view;
+
+	(void)state;
+	fake_subscribe();
+	fake.quarantine_code = WEIR_ELIMIT;
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer(0, 400);
+	assert_int_equal(fake.quarantined_count, 1);
+	assert_int_equal(fake.ack_count, 0);
+	weir_egress_view(fake.egress, true, &view);
+	assert_false(view.ready);
+	fake.quarantine_code = WEIR_OK;
+	fake_wait_quarantined(2);
+	fake_turn();
+	assert_int_equal(fake.ack_count, 1);
+	weir_egress_view(fake.egress, true, &view);
+	assert_true(view.ready);
+}
+
+static void a_record_that_is_no_event_goes_to_quarantine_and_others_flow(void **state)
+{
+	(void)state;
+	fake.settings.delivery.dead_letter_sink = "http://dead/";
+	fake_subscribe();
+	fake_deliver_poison();
+	fake_deliver("2", NULL);
+	fake_turn();
+	assert_int_equal(fake.quarantined_count, 1);
+	assert_non_null(strstr(fake.quarantined[0], "\"body_base64\":\"/yBub3QgYW4gZXZlbnQ=\""));
+	assert_posts(1, "2");
+	assert_int_equal(fake.ack_count, 1);
+	assert_int_equal(fake_figures().poison, 1);
+}
+
+/* ---- replies -------------------------------------------------------------- */
+
+static const struct weir_header reply_headers[] = {
+	{ { "Ce-Specversion", 14 }, { "1.0", 3 } },
+	{ { "ce-id", 5 }, { "reply-1", 7 } },
+	{ { "ce-type", 7 }, { "t", 1 } },
+	{ { "ce-source", 9 }, { "/r", 2 } },
+};
+
+static void the_original_is_acked_only_after_its_reply_was_accepted(void **state)
+{
+	(void)state;
+	fake.settings.reply = "http://reply/";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer_with(0, 200, reply_headers, 4, "hello");
+	assert_posts(2, "1 reply-1");
+	assert_string_equal(fake.posts[1].url, "http://reply/");
+	assert_true(weir_str_equal(fake.posts[1].post.body, WEIR_STR("hello")));
+	assert_int_equal(fake.ack_count, 0);
+	fake_answer(1, 202);
+	assert_int_equal(fake.ack_count, 1);
+	assert_int_equal(fake_figures().replies, 1);
+}
+
+static void a_failed_reply_retries_the_whole_delivery(void **state)
+{
+	(void)state;
+	fake.settings.reply = "http://reply/";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer_with(0, 200, reply_headers, 4, "");
+	fake_answer(1, 503);
+	assert_int_equal(fake.ack_count, 0);
+	fake_wait_posts(3);
+	assert_string_equal(fake.posts[2].url, "http://subscriber/");
+	assert_posts(3, "1 reply-1 1");
+}
+
+static void a_reply_may_be_published_to_a_channel(void **state)
+{
+	(void)state;
+	fake.settings.reply = "channel:shop/other";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer_with(0, 200, reply_headers, 4, "");
+	assert_string_equal(fake.published[0], "reply-1");
+	assert_int_equal(fake.ack_count, 0);
+	fake_complete(0, WEIR_PERSISTED);
+	assert_int_equal(fake.ack_count, 1);
+}
+
+static void a_channel_that_takes_no_reply_now_retries_the_delivery(void **state)
+{
+	(void)state;
+	fake.settings.reply = "channel:shop/other";
+	fake_subscribe();
+	fake.publish_code = WEIR_EAGAIN;
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer_with(0, 200, reply_headers, 4, "");
+	assert_int_equal(fake.ack_count, 0);
+	fake_wait_posts(2);
+	assert_posts(2, "1 1");
+}
+
+static void a_202_is_never_a_reply(void **state)
+{
+	(void)state;
+	fake.settings.reply = "http://reply/";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer_with(0, 202, reply_headers, 4, "");
+	assert_int_equal(fake.post_count, 1);
+	assert_int_equal(fake.ack_count, 1);
+}
+
+static void a_reply_that_is_no_valid_event_is_a_refusal(void **state)
+{
+	(void)state;
+	fake.settings.reply = "http://reply/";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer_with(0, 200, reply_headers, 2, "");
+	assert_int_equal(fake.post_count, 1);
+	assert_int_equal(fake.quarantined_count, 1);
+}
+
+/* ---- draining ------------------------------------------------------------- */
+
+static bool drained;
+
+static void on_drained(void *ctx)
+{
+	(void)ctx;
+	drained = true;
+}
+
+static void drain(void)
+{
+	drained = false;
+	weir_egress_drain(fake.egress, on_drained, NULL);
+	fake_turn();
+}
+
+static void draining_finishes_what_is_in_flight_and_starts_nothing_new(void **state)
+{
+	(void)state;
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_deliver("2", NULL);
+	fake_turn();
+	drain();
+	assert_true(fake.paused);
+	assert_false(drained);
+	fake_answer(0, 200);
+	assert_true(drained);
+	assert_posts(1, "1");
+	assert_int_equal(fake.ack_count, 1);
+}
+
+static void an_idle_subscription_is_drained_at_once(void **state)
+{
+	(void)state;
+	fake_subscribe();
+	drain();
+	assert_true(drained);
+}
+
+static void what_fails_while_draining_stays_unsettled(void **state)
+{
+	(void)state;
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	drain();
+	fake_answer(0, 503);
+	assert_true(drained);
+	assert_int_equal(fake.ack_count, 0);
+	assert_int_equal(fake.quarantined_count, 0);
+}
+
+static void closing_gives_up_what_is_in_flight_and_settles_none_of_it(void **state)
+{
+	size_t given_up = 0;
+
+	(void)state;
+	fake_subscribe();
+	fake_deliver("1", "a");
+	fake_deliver("2", "b");
+	fake_deliver("3", "b");
+	fake_turn();
+	fake_deliver("4", NULL); /* still in the mailbox */
+	assert_int_equal(weir_egress_close(fake.egress, 0, &given_up, NULL), WEIR_OK);
+	assert_true(fake.closed);
+	assert_int_equal(given_up, 2);
+	assert_int_equal(fake.ack_count, 0);
+	assert_int_equal(fake.freed, 4);
+	weir_egress_free(fake.egress);
+	fake.egress = NULL;
+}
+
+static void figures_of_the_backend_are_passed_on(void **state)
+{
+	struct weir_subscription_view view;
+
+	(void)state;
+	fake_subscribe();
+	weir_egress_view(fake.egress, true, &view);
+	assert_true(view.ready);
+	assert_int_equal(view.figures.lag, 7);
+	assert_int_equal(view.figures.oldest_ms, 9);
+	weir_egress_view(fake.egress, false, &view);
+	assert_false(view.ready);
+	assert_int_equal(view.figures.lag, UINT64_MAX);
+}
+
+static void durations_are_counted_in_growing_buckets(void **state)
+{
+	struct weir_egress_figures figures;
+
+	(void)state;
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer(0, 200); /* took 3 ms */
+	figures = fake_figures();
+	assert_int_equal(figures.attempts, 1);
+	assert_int_equal(figures.duration_ns, 3 * WEIR_NS_PER_MS);
+	assert_int_equal(figures.duration_buckets[1], 0);
+	assert_int_equal(figures.duration_buckets[2], 1);
+	assert_int_equal(figures.duration_buckets[15], 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_event_is_acked_after_a_2xx_and_not_before),
+		TEST(the_subscriber_is_asked_for_a_reply_and_gets_the_event),
+		TEST(acks_of_one_turn_are_settled_in_one_call),
+		TEST(a_stale_ack_is_counted),
+		TEST(the_window_asked_for_is_twice_what_may_be_in_flight),
+		TEST(one_key_is_serial_and_keys_are_parallel),
+		TEST(keys_are_found_in_the_event_where_the_backend_keeps_none),
+		TEST(a_key_that_waits_for_a_retry_blocks_only_itself),
+		TEST(events_without_a_key_are_serial_together),
+		TEST(no_more_posts_are_open_than_allowed),
+		TEST(a_failing_event_is_tried_once_and_as_often_again_as_the_policy_says),
+		TEST(a_refused_event_is_not_tried_again),
+		TEST(retry_after_is_followed_up_to_its_maximum),
+		TEST(a_dead_letter_says_what_went_wrong),
+		TEST(a_dead_letter_sink_that_fails_is_retried_and_then_comes_quarantine),
+		TEST(a_dead_letter_may_go_to_a_channel),
+		TEST(a_dead_letter_whose_outcome_is_unknown_is_published_again),
+		TEST(a_channel_that_cannot_be_opened_is_told_at_start),
+		TEST(what_cannot_be_quarantined_stays_unsettled_and_makes_the_subscription_not_ready),
+		TEST(a_record_that_is_no_event_goes_to_quarantine_and_others_flow),
+		TEST(the_original_is_acked_only_after_its_reply_was_accepted),
+		TEST(a_failed_reply_retries_the_whole_delivery),
+		TEST(a_reply_may_be_published_to_a_channel),
+		TEST(a_channel_that_takes_no_reply_now_retries_the_delivery),
+		TEST(a_202_is_never_a_reply),
+		TEST(a_reply_that_is_no_valid_event_is_a_refusal),
+		TEST(draining_finishes_what_is_in_flight_and_starts_nothing_new),
+		TEST(an_idle_subscription_is_drained_at_once),
+		TEST(what_fails_while_draining_stays_unsettled),
+		TEST(closing_gives_up_what_is_in_flight_and_settles_none_of_it),
+		TEST(figures_of_the_backend_are_passed_on),
+		TEST(durations_are_counted_in_growing_buckets),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
