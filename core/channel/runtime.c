@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "channel/runtime.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "channel/fork.h"
@@ -166,6 +168,23 @@ int weir_runtime_backend(weir_runtime *runtime, const char *kind, struct weir_ba
 	}
 	end_kind(runtime, opened);
 	return code;
+}
+
+int weir_runtime_caps(weir_runtime *runtime, const char *kind, struct weir_caps *ret, struct weir_error *err)
+{
+	struct weir_backend *backend;
+	const struct weir_caps *caps;
+	uint32_t size = ret->size;
+	int code = weir_runtime_backend(runtime, kind, &backend, err);
+
+	if (code)
+		return code;
+	caps = weir_backend_caps(backend);
+	if (size > sizeof *caps)
+		size = sizeof *caps;
+	memcpy(ret, caps, size);
+	ret->size = size;
+	return WEIR_OK;
 }
 
 /* ---- closing ------------------------------------------------------------- */

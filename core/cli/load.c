@@ -156,7 +156,7 @@ static int check_sections(weir_config *config, const weir_runtime *runtime)
 		if (info.name && info.name[0])
 			names[count++] = info.name;
 	}
-	if (weir_config_check_sections(config, names, count))
+	if (weir_config_check_sections(config, names, count, NULL))
 		return say_problems(config);
 	return WEIR_EXIT_OK;
 }

@@ -4,50 +4,21 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/near.h"
 
 static const struct weir_cmd *const commands[] = {
+	&weir_cmd_publish,
+	&weir_cmd_tail,
+	&weir_cmd_drivers,
 	&weir_cmd_version,
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
-
-void weir_cli_say(const char *format, ...)
-{
-	va_list args;
-
-	fputs("weir: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-}
-
-int weir_cli_fail(const struct weir_error *err)
-{
-	weir_cli_say("%s", err->text[0] ? err->text : weir_code_text(err->code));
-	switch (err->code) {
-	case WEIR_EUNAVAIL:
-	case WEIR_ETIMEDOUT:
-	case WEIR_EAUTH:
-	case WEIR_ETLS:
-	case WEIR_EBUSY:
-	case WEIR_EAGAIN:
-	case WEIR_ELIMIT:
-		return WEIR_EXIT_UNAVAILABLE;
-	case WEIR_EINVAL:
-	case WEIR_ENOTFOUND:
-	case WEIR_EVERSION:
-		return WEIR_EXIT_CONFIG;
-	default:
-		return WEIR_EXIT_FAILED;
-	}
-}
 
 static void print_overview(FILE *to)
 {
@@ -77,6 +48,14 @@ static int unknown_command(const char *name)
 	else
 		weir_cli_say("there is no command '%s'; see 'weir --help'", name);
 	return WEIR_EXIT_USAGE;
+}
+
+/* Until a command that runs for long sets its own. */
+static void log_line(void *ctx, int level, const char *text)
+{
+	(void)ctx;
+	(void)level;
+	weir_cli_say("%s", text);
 }
 
 static int run_command(const struct weir_cmd *cmd, char **argv, size_t argc)
@@ -114,6 +93,7 @@ int main(int argc, char **argv)
 
 	/* A connection or a pipe that the other side closed is an error of one write, not the end of the process. */
 	signal(SIGPIPE, SIG_IGN);
+	weir_log_set(log_line, NULL, WEIR_LOG_WARNING);
 	if (argc < 2) {
 		print_overview(stderr);
 		return WEIR_EXIT_USAGE;

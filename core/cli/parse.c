@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cmd.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,18 +18,6 @@ struct parser {
 	size_t arg_count;
 	bool help;
 };
-
-int weir_cli_usage(const struct weir_cmd *cmd, const char *format, ...)
-{
-	va_list args;
-
-	fprintf(stderr, "weir %s: ", cmd->name);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fprintf(stderr, "; see 'weir %s --help'\n", cmd->name);
-	return WEIR_EXIT_USAGE;
-}
 
 static const struct weir_cli_option *find_long(const struct weir_cmd *cmd, struct weir_buf name)
 {

@@ -63,11 +63,11 @@ static void on_size(struct weir_http_chunked *chunked, char c)
 {
 	int digit = weir_http_hex(c);
 
-	if (digit < 0) {
-		end_of_part(chunked, chunked->digits ? c : 'x', &bad_size);
+	if (digit < 0 && chunked->digits) {
+		end_of_part(chunked, c, &bad_size);
 		return;
 	}
-	if (++chunked->digits > WEIR_HTTP_MAX_CHUNK_DIGITS) {
+	if (digit < 0 || ++chunked->digits > WEIR_HTTP_MAX_CHUNK_DIGITS) {
 		fail(chunked, &bad_size);
 		return;
 	}
@@ -101,8 +101,10 @@ static void on_ext_name(struct weir_http_chunked *chunked, char c)
 		chunked->state = EXT_NAME_MORE;
 	else if (c == '=' && chunked->state == EXT_NAME_MORE)
 		chunked->state = EXT_VALUE;
+	else if (chunked->state == EXT_NAME_MORE)
+		end_of_part(chunked, c, &bad_extension);
 	else
-		end_of_part(chunked, chunked->state == EXT_NAME_MORE ? c : 'x', &bad_extension);
+		fail(chunked, &bad_extension);
 }
 
 static void on_ext_value(struct weir_http_chunked *chunked, char c)
@@ -111,8 +113,10 @@ static void on_ext_value(struct weir_http_chunked *chunked, char c)
 		chunked->state = EXT_TOKEN;
 	else if (c == '"' && chunked->state == EXT_VALUE)
 		chunked->state = EXT_QUOTED;
+	else if (chunked->state == EXT_TOKEN)
+		end_of_part(chunked, c, &bad_extension);
 	else
-		end_of_part(chunked, chunked->state == EXT_TOKEN ? c : 'x', &bad_extension);
+		fail(chunked, &bad_extension);
 }
 
 static void on_ext_quoted(struct weir_http_chunked *chunked, char c)

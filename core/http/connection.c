@@ -14,14 +14,11 @@
 enum {
 	STEPS_PER_TURN = 16, /* reads or requests; then the others have their turn */
 	LINGER_MS = 5000,
-	MAX_OUT_BYTES = 64 << 20,
 };
 
 #define READ_EVENTS ((uint32_t)(EPOLLIN | EPOLLRDHUP | EPOLLET))
 
-WEIR_HTTP_PROBLEM(cut_short, 400, "bad_request", "The connection was closed in the middle of the request.");
 WEIR_HTTP_PROBLEM(too_slow, 408, "request_timeout", "The request did not arrive in time.");
-WEIR_HTTP_PROBLEM(overloaded, 503, "overloaded", "Too many requests are being received; try again later.");
 
 /* ---- time ------------------------------------------------------------------ */
 
@@ -70,7 +67,7 @@ static void arm(struct weir_http_connection *connection)
 	weir_http_connection_resume(connection);
 }
 
-static void progressed(struct weir_http_connection *connection)
+void weir_http_connection_progressed(struct weir_http_connection *connection)
 {
 	connection->since_ns = weir_loop_now(connection->server->loop);
 }
@@ -108,7 +105,7 @@ void weir_http_connection_close(struct weir_http_connection *connection)
 	weir_loop_timer_cancel(server->loop, &connection->timer);
 	close(connection->watch.fd);
 	detach(connection);
-	weir_dynbuf_fini(&connection->out);
+	weir_http_output_fini(&connection->output);
 	connection->state = WEIR_HTTP_CLOSED;
 	connection->stream = NULL;
 	if (!connection->running)
@@ -129,7 +126,7 @@ static void linger(struct weir_http_connection *connection)
 {
 	shutdown(connection->watch.fd, SHUT_WR);
 	connection->state = WEIR_HTTP_LINGERING;
-	progressed(connection);
+	weir_http_connection_progressed(connection);
 	connection->server->lingering++;
 	weir_http_server_left(connection->server);
 }
@@ -149,7 +146,7 @@ void weir_http_connection_resume(struct weir_http_connection *connection)
 }
 
 /* The request that was answered goes; bytes behind it stay. */
-static void drop_request(struct weir_http_connection *connection, bool all)
+void weir_http_connection_drop_request(struct weir_http_connection *connection, bool all)
 {
 	struct weir_http_request *request = connection->request;
 	struct weir_http_pool *pool = &connection->server->pool;
@@ -176,11 +173,11 @@ static void written(struct weir_http_connection *connection)
 {
 	if (!connection->closing) {
 		connection->state = WEIR_HTTP_READING;
-		progressed(connection);
+		weir_http_connection_progressed(connection);
 	} else if (connection->polite && !has_input(connection)) {
 		weir_http_connection_close(connection);
 	} else {
-		drop_request(connection, true);
+		weir_http_connection_drop_request(connection, true);
 		linger(connection);
 	}
 }
@@ -207,7 +204,7 @@ void weir_http_connection_finish(struct weir_http_connection *connection)
 	if (connection->broken) {
 		weir_http_connection_close(connection);
 	} else {
-		drop_request(connection, false);
+		weir_http_connection_drop_request(connection, false);
 		if (!weir_http_connection_pending(connection))
 			written(connection);
 		if (!was_running && connection->state != WEIR_HTTP_CLOSED && has_input(connection))
@@ -224,153 +221,17 @@ void weir_http_connection_refuse(struct weir_http_connection *connection, const 
 	weir_http_count(&connection->server->stats.malformed, 1);
 	connection->closing = true;
 	weir_http_response_problem(connection, problem, without_body);
-	drop_request(connection, true);
+	weir_http_connection_drop_request(connection, true);
 	weir_http_connection_finish(connection);
-}
-
-static void hand_over(struct weir_http_connection *connection)
-{
-	struct weir_http_server *server = connection->server;
-
-	weir_http_request_complete(connection->request);
-	connection->state = WEIR_HTTP_HANDLING;
-	connection->served++;
-	weir_http_count(&server->stats.requests, 1);
-	server->handler(server->ctx, connection->request);
-}
-
-/* ---- reading -------------------------------------------------------------------- */
-
-static void say_continue(struct weir_http_connection *connection)
-{
-	const struct weir_http_parser *parser = &connection->request->parser;
-	static char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	struct iovec part = { line, sizeof line - 1 };
-
-	if (parser->expect_continue && (parser->chunked || parser->length))
-		weir_http_connection_send(connection, &part, 1);
-}
-
-/* Uses what was read, until a request is complete. */
-static void parse(struct weir_http_connection *connection)
-{
-	struct weir_http_request *request = connection->request;
-
-	for (;;) {
-		switch (weir_http_parser_feed(&request->parser, request->bytes, &request->len)) {
-		case WEIR_HTTP_PARSE_HEAD:
-			say_continue(connection);
-			break;
-		case WEIR_HTTP_PARSE_DONE:
-			hand_over(connection);
-			return;
-		case WEIR_HTTP_PARSE_FAILED:
-			weir_http_connection_refuse(connection, request->parser.problem);
-			return;
-		default:
-			return;
-		}
-	}
-}
-
-static bool make_room(struct weir_http_connection *connection)
-{
-	struct weir_http_pool *pool = &connection->server->pool;
-
-	if (connection->request) {
-		if (connection->request->len < connection->request->capacity ||
-		    weir_http_request_grow(pool, connection->request))
-			return true;
-	} else {
-		connection->request = weir_http_pool_take(pool);
-		if (connection->request) {
-			connection->request->connection = connection;
-			return true;
-		}
-	}
-	weir_http_connection_refuse(connection, &overloaded);
-	return false;
-}
-
-static void on_end(struct weir_http_connection *connection)
-{
-	const struct weir_http_request *request = connection->request;
-
-	if (request && !weir_http_parser_idle(&request->parser))
-		weir_http_connection_refuse(connection, &cut_short);
-	else
-		weir_http_connection_close(connection);
-}
-
-/* False: no bytes came. */
-static bool fill(struct weir_http_connection *connection)
-{
-	struct weir_http_request *request = connection->request;
-	size_t room = request->capacity - request->len;
-	ssize_t got = recv(connection->watch.fd, request->bytes + request->len, room, 0);
-
-	if (got > 0) {
-		weir_http_count(&connection->server->stats.bytes_in, (uint64_t)got);
-		progressed(connection);
-		if (!request->len)
-			request->started_ns = connection->since_ns;
-		request->len += (size_t)got;
-		/* Less than there was room for: the kernel has no more, except perhaps the end. */
-		connection->readable = (size_t)got == room || connection->hangup;
-		return true;
-	}
-	if (got == 0) {
-		on_end(connection);
-	} else if (errno == EAGAIN) {
-		connection->readable = false;
-		if (!request->len)
-			drop_request(connection, true);
-	} else if (errno != EINTR) {
-		weir_http_connection_close(connection);
-	}
-	return false;
-}
-
-/* One read, or one request; false: there is nothing to do any more. */
-static bool step(struct weir_http_connection *connection)
-{
-	struct weir_http_request *request = connection->request;
-
-	if (request && request->parser.pos < request->len) {
-		parse(connection);
-		return connection->state == WEIR_HTTP_READING;
-	}
-	if (!connection->readable || !make_room(connection))
-		return false;
-	if (fill(connection))
-		parse(connection);
-	return connection->state == WEIR_HTTP_READING;
-}
-
-static bool throw_away(struct weir_http_connection *connection)
-{
-	struct weir_http_server *server = connection->server;
-	ssize_t got;
-
-	if (!connection->readable)
-		return false;
-	got = recv(connection->watch.fd, server->trash, sizeof server->trash, 0);
-	if (got > 0 || (got < 0 && errno == EINTR))
-		return true;
-	if (got < 0 && errno == EAGAIN)
-		connection->readable = false;
-	else
-		weir_http_connection_close(connection);
-	return false;
 }
 
 static bool go_on(struct weir_http_connection *connection)
 {
 	switch (connection->state) {
 	case WEIR_HTTP_READING:
-		return step(connection) || connection->state == WEIR_HTTP_LINGERING;
+		return weir_http_connection_read(connection) || connection->state == WEIR_HTTP_LINGERING;
 	case WEIR_HTTP_LINGERING:
-		return throw_away(connection);
+		return weir_http_connection_throw_away(connection);
 	default:
 		return false;
 	}
@@ -388,7 +249,7 @@ void weir_http_connection_close_idle(struct weir_http_connection *connection)
 	if (!is_idle(connection) || connection->readable)
 		return;
 	connection->closing = true;
-	drop_request(connection, true);
+	weir_http_connection_drop_request(connection, true);
 	linger(connection);
 	arm(connection);
 }
@@ -423,77 +284,42 @@ void weir_http_connection_resumed(struct weir_http_connection *connection)
 
 size_t weir_http_connection_pending(const struct weir_http_connection *connection)
 {
-	return connection->out.len - connection->out_sent;
+	return weir_http_output_pending(&connection->output);
 }
 
-static ssize_t send_now(struct weir_http_connection *connection, struct iovec *parts, int count)
+static bool watch_for(struct weir_http_connection *connection, uint32_t events)
 {
-	struct msghdr message = { .msg_iov = parts, .msg_iovlen = (size_t)count };
-	ssize_t sent = sendmsg(connection->watch.fd, &message, MSG_NOSIGNAL);
-
-	if (sent >= 0)
-		return sent;
-	if (errno == EAGAIN || errno == EINTR)
-		return 0;
-	connection->broken = true;
-	return -1;
-}
-
-/* Keeps what is behind the first `sent` bytes. */
-static void keep(struct weir_http_connection *connection, const struct iovec *parts, int count, size_t sent)
-{
-	for (int i = 0; i < count; i++) {
-		size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
-
-		sent -= skip;
-		weir_dynbuf_add(&connection->out, (const char *)parts[i].iov_base + skip, parts[i].iov_len - skip);
-	}
-	if (connection->out.failed)
-		connection->broken = true;
+	return weir_loop_rewatch(connection->server->loop, &connection->watch, events) == WEIR_OK;
 }
 
 void weir_http_connection_send(struct weir_http_connection *connection, struct iovec *parts, int count)
 {
-	size_t total = 0;
-	ssize_t sent;
+	bool waited = weir_http_connection_pending(connection) > 0;
+	int rc = WEIR_EIO;
 
-	if (connection->broken)
+	if (!connection->broken)
+		rc = weir_http_output_send(&connection->output, connection->watch.fd, parts, count);
+	if (rc == WEIR_OK || (rc == WEIR_EAGAIN && waited))
 		return;
-	if (weir_http_connection_pending(connection)) {
-		keep(connection, parts, count, 0);
+	if (rc != WEIR_EAGAIN || !watch_for(connection, READ_EVENTS | EPOLLOUT)) {
+		connection->broken = true;
 		return;
 	}
-	for (int i = 0; i < count; i++)
-		total += parts[i].iov_len;
-	sent = send_now(connection, parts, count);
-	if (sent < 0 || (size_t)sent == total)
-		return;
-	keep(connection, parts, count, (size_t)sent);
-	progressed(connection);
-	if (weir_loop_rewatch(connection->server->loop, &connection->watch, READ_EVENTS | EPOLLOUT) != WEIR_OK)
-		connection->broken = true;
-	else if (!connection->running)
+	weir_http_connection_progressed(connection);
+	if (!connection->running)
 		arm(connection);
 }
 
 static void flush(struct weir_http_connection *connection)
 {
-	struct iovec part = { connection->out.ptr + connection->out_sent, weir_http_connection_pending(connection) };
-	ssize_t sent = part.iov_len ? send_now(connection, &part, 1) : 0;
+	size_t progress;
+	int rc = weir_http_output_flush(&connection->output, connection->watch.fd, &progress);
 
-	if (sent < 0) {
-		weir_http_connection_close(connection);
+	if (progress)
+		weir_http_connection_progressed(connection);
+	if (rc == WEIR_EAGAIN)
 		return;
-	}
-	if (sent > 0)
-		progressed(connection);
-	connection->out_sent += (size_t)sent;
-	if (weir_http_connection_pending(connection))
-		return;
-	weir_dynbuf_fini(&connection->out);
-	weir_dynbuf_init(&connection->out, MAX_OUT_BYTES);
-	connection->out_sent = 0;
-	if (weir_loop_rewatch(connection->server->loop, &connection->watch, READ_EVENTS) != WEIR_OK)
+	if (rc != WEIR_OK || !watch_for(connection, READ_EVENTS))
 		weir_http_connection_close(connection);
 	else if (connection->state == WEIR_HTTP_WRITING)
 		written(connection);
@@ -571,11 +397,11 @@ void weir_http_connection_open(struct weir_http_server *server, int fd, struct w
 	connection->watch.ready = on_ready;
 	connection->timer.fire = on_timer;
 	connection->state = WEIR_HTTP_READING;
-	weir_dynbuf_init(&connection->out, MAX_OUT_BYTES);
+	weir_http_output_init(&connection->output);
 	LIST_INSERT_HEAD(&server->connections, connection, all);
 	weir_http_count(&server->stats.connections, 1);
 	weir_http_count(&server->stats.accepted, 1);
-	progressed(connection);
+	weir_http_connection_progressed(connection);
 	connection->running = true;
 	if (weir_loop_watch(server->loop, &connection->watch, READ_EVENTS, NULL) != WEIR_OK)
 		weir_http_connection_close(connection);

@@ -18,10 +18,9 @@
 #define WEIR_HTTP_CONNECTION_H
 
 #include <sys/queue.h>
-#include <sys/uio.h>
 
-#include "base/dynbuf.h"
 #include "base/loop.h"
+#include "http/output.h"
 #include "http/peers.h"
 #include "http/problem.h"
 #include "http/request.h"
@@ -45,8 +44,7 @@ struct weir_http_connection {
 	struct weir_http_request *request;
 	struct weir_http_stream *stream;
 	struct weir_http_peer *peer;
-	struct weir_dynbuf out; /* what the kernel did not take yet */
-	size_t out_sent;        /* of it */
+	struct weir_http_output output;
 	LIST_ENTRY(weir_http_connection) all;
 	TAILQ_ENTRY(weir_http_connection) resume;
 	uint32_t served;
@@ -80,5 +78,16 @@ size_t weir_http_connection_pending(const struct weir_http_connection *connectio
 void weir_http_connection_finish(struct weir_http_connection *connection);
 /* Answers with the server's own words, then closes. */
 void weir_http_connection_refuse(struct weir_http_connection *connection, const struct weir_http_problem *problem);
+
+/* ---- between connection.c and connection_read.c ------------------------------ */
+
+/* One read, or one request; false: there is nothing to do any more. */
+bool weir_http_connection_read(struct weir_http_connection *connection);
+/* One read of what nobody wants; false likewise. */
+bool weir_http_connection_throw_away(struct weir_http_connection *connection);
+/* Something came or went: timeouts that look for progress start anew. */
+void weir_http_connection_progressed(struct weir_http_connection *connection);
+/* The request that was answered goes; bytes behind it stay unless `all`. */
+void weir_http_connection_drop_request(struct weir_http_connection *connection, bool all);
 
 #endif

@@ -90,16 +90,15 @@ static int open_first(const struct addrinfo *list)
 
 static uint16_t port_of(int fd)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} address;
+	struct sockaddr_storage address = { 0 };
 	socklen_t len = sizeof address;
+	void *any = &address;
+	const struct sockaddr_in *in = any;
+	const struct sockaddr_in6 *in6 = any;
 
-	if (getsockname(fd, &address.any, &len))
+	if (getsockname(fd, any, &len))
 		return 0;
-	return ntohs(address.any.sa_family == AF_INET ? address.in.sin_port : address.in6.sin6_port);
+	return ntohs(address.ss_family == AF_INET ? in->sin_port : in6->sin6_port);
 }
 
 int weir_http_listen_socket(const char *address, int *ret, uint16_t *port, struct weir_error *err)

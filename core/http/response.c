@@ -78,7 +78,7 @@ static void refresh_date(struct weir_http_writer *writer, int64_t now_ns)
 
 	gmtime_r(&seconds, &tm);
 	snprintf(writer->date, sizeof writer->date, "Date: %.3s, %02u %.3s %04u %02u:%02u:%02u GMT\r\n",
-		 days + 3 * tm.tm_wday, (unsigned)tm.tm_mday % 100, months + 3 * tm.tm_mon,
+		 &days[(size_t)tm.tm_wday * 3], (unsigned)tm.tm_mday % 100, &months[(size_t)tm.tm_mon * 3],
 		 (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
 		 (unsigned)tm.tm_sec % 100);
 	writer->date_until_ns = now_ns + (1000 - wall_ms % 1000) * WEIR_NS_PER_MS;

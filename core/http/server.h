@@ -26,7 +26,7 @@
 struct weir_http_limits {
 	uint32_t max_target_bytes;      /* 8192; more: 414 */
 	uint32_t max_header_bytes;      /* 8192, one header line; more: 431 */
-	uint32_t max_head_bytes;        /* 32768; more: 431 */
+	uint32_t max_head_bytes;        /* 32768, request line to empty line; more: 431 */
 	uint32_t max_headers;           /* 100; more: 431 */
 	uint64_t max_body_bytes;        /* 1048576; more: 413 */
 	uint32_t max_connections;       /* 4096 for each server; more: accepted and closed with 503 */
@@ -88,9 +88,12 @@ void weir_http_respond_canned(struct weir_http_request *request, const struct we
 
 /*
  * A streamed answer (chunked): begin, write any number of times, end. `gone` is
- * called on the loop when the client went away; after it, or after end, the
- * stream is no longer valid. write returns WEIR_EAGAIN and takes nothing while
- * more than `max_body_bytes` wait to be sent.
+ * called on the loop when the client went away, or closed its side of the
+ * connection; after it, or after end, the stream is no longer valid. write returns
+ * WEIR_EAGAIN and takes nothing while more than `max_body_bytes` wait to be sent,
+ * WEIR_ECLOSED when the connection is lost: `gone` follows. begin answers the
+ * request in every case, and returns NULL if the client is gone already or memory
+ * is short.
  */
 struct weir_http_stream;
 struct weir_http_stream *weir_http_respond_stream(struct weir_http_request *request, int status,
@@ -138,7 +141,11 @@ void weir_http_server_set_max_body(struct weir_http_server *server, uint64_t max
  * is left; at once if so.
  */
 void weir_http_server_drain(struct weir_http_server *server, void (*drained)(void *ctx), void *ctx);
-/* Closes everything; requests not answered yet are forgotten by the server, not by the handler: answer them before. */
+/*
+ * Closes everything, streams are told. Requests that the handler still has stay
+ * valid, with everything they hold; answering them later just frees them. Not from
+ * inside the handler or `gone`; from `drained` it may be called.
+ */
 void weir_http_server_free(struct weir_http_server *server);
 
 #endif

@@ -62,7 +62,7 @@ int weir_config_load(weir_config *config, struct weir_error *err);
 /* Problem number `index`, one line "file:line:column: key: what ..."; NULL behind the last. */
 const char *weir_config_problem(const weir_config *config, size_t index);
 
-/* The effective value of a key, as text; NULL if it is not set. Lists are comma-separated. */
+/* The effective value of a key, as text; NULL if it is not set. Lists are comma-separated; an empty one is NULL. */
 const char *weir_config_get(const weir_config *config, const char *key);
 /* Typed getters of keys that have a type; 0 or false if the key is not set. */
 int64_t weir_config_get_int(const weir_config *config, const char *key);      /* also bytes */

@@ -6,7 +6,9 @@ endif()
 
 # The public headers, and nothing else: what a driver may see.
 add_library(weir_headers INTERFACE)
-target_include_directories(weir_headers INTERFACE "${PROJECT_SOURCE_DIR}/include" "${PROJECT_BINARY_DIR}/include")
+target_include_directories(weir_headers INTERFACE
+  "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include;${PROJECT_BINARY_DIR}/include>"
+  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
 # weir_module(NAME SOURCES a.c ... [LIBS ...]): one folder of core/, as objects.
 function(weir_module name)

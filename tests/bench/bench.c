@@ -26,6 +26,17 @@ int64_t bench_now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+unsigned long bench_number(const char *text, unsigned long max)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (end != text && !*end && value <= max)
+		return value;
+	fprintf(stderr, "not a number up to %lu: %s\n", max, text);
+	exit(64);
+}
+
 static int new_socket(uint16_t port, struct sockaddr_in *address)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -88,18 +99,17 @@ size_t bench_message_end(const char *bytes, size_t len)
 
 static uint64_t thread_cpu_ns(int pid, const char *thread)
 {
-	unsigned long long value = 0;
-	char path[128];
-	FILE *file;
+	char path[128], text[128] = "";
+	int fd;
 
 	snprintf(path, sizeof path, "/proc/%d/task/%.20s/schedstat", pid, thread);
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	if (fscanf(file, "%llu", &value) != 1)
-		value = 0;
-	fclose(file);
-	return value;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0; /* the thread has ended meanwhile */
+	if (read(fd, text, sizeof text - 1) <= 0)
+		bench_die(path);
+	close(fd);
+	return strtoull(text, NULL, 10);
 }
 
 uint64_t bench_cpu_ns(int pid)

@@ -10,6 +10,8 @@
 
 _Noreturn void bench_die(const char *what);
 int64_t bench_now_ns(void);
+/* A number of the command line, at most `max`; anything else ends the program. */
+unsigned long bench_number(const char *text, unsigned long max);
 
 /* Non-blocking, TCP_NODELAY. Port 0: any; *port gets it. */
 int bench_listen(uint16_t *port);

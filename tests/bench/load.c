@@ -14,6 +14,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -92,14 +93,14 @@ static bool may_send(int64_t now_ns)
 
 static void on_answer(struct connection *connection, int64_t now_ns)
 {
-	int status = connection->len > 12 ? atoi(connection->bytes + 9) : 0;
+	int status = connection->len > 12 ? (int)strtol(connection->bytes + 9, NULL, 10) : 0;
 
 	statuses[status > 0 && status < 600 ? status : 0]++;
 	answered++;
 	bench_latency_add(&latency, now_ns - connection->due_ns);
 	connection->busy = false;
 	connection->len = 0;
-	if (!options.rate && may_send(now_ns)) {
+	if (options.rate <= 0 && may_send(now_ns)) {
 		send_event(connection, now_ns);
 		return;
 	}
@@ -150,13 +151,13 @@ static int send_due(void)
 {
 	int64_t now_ns = bench_now_ns();
 
-	while (options.rate && idle && may_send(now_ns) && due_of(sent) <= now_ns) {
+	while (options.rate > 0 && idle && may_send(now_ns) && due_of(sent) <= now_ns) {
 		struct connection *connection = idle;
 
 		idle = connection->next;
 		send_event(connection, due_of(sent));
 	}
-	if (!options.rate || !idle || !may_send(now_ns))
+	if (options.rate <= 0 || !idle || !may_send(now_ns))
 		return 100;
 	return (int)((due_of(sent) - now_ns + 999999) / 1000000);
 }
@@ -223,10 +224,10 @@ static void read_options(int argc, char **argv)
 	while ((option = getopt(argc, argv, "c:n:t:r:b:u:p:")) >= 0) {
 		switch (option) {
 		case 'c':
-			options.connections = strtoul(optarg, NULL, 10);
+			options.connections = bench_number(optarg, 100000);
 			break;
 		case 'n':
-			options.events = strtoul(optarg, NULL, 10);
+			options.events = bench_number(optarg, ULONG_MAX);
 			break;
 		case 't':
 			options.seconds = strtod(optarg, NULL);
@@ -235,14 +236,14 @@ static void read_options(int argc, char **argv)
 			options.rate = strtod(optarg, NULL);
 			break;
 		case 'b':
-			options.body_bytes = strtoul(optarg, NULL, 10);
+			options.body_bytes = bench_number(optarg, 1 << 20);
 			break;
 		case 'u':
 			options.path = optarg;
 			break;
 		case 'p':
 			if (options.pid_count < MAX_PIDS)
-				options.pids[options.pid_count++] = atoi(optarg);
+				options.pids[options.pid_count++] = (int)bench_number(optarg, INT_MAX);
 			break;
 		default:
 			exit(64);
@@ -253,7 +254,7 @@ static void read_options(int argc, char **argv)
 				"[-p PID]... PORT\n");
 		exit(64);
 	}
-	options.port = (uint16_t)atoi(argv[optind]);
+	options.port = (uint16_t)bench_number(argv[optind], UINT16_MAX);
 	if (!options.events && options.seconds <= 0)
 		options.seconds = 3;
 }
@@ -269,7 +270,7 @@ int main(int argc, char **argv)
 	cpu_ns = cpu_of_all();
 	begin_ns = bench_now_ns();
 	stop_ns = begin_ns + (int64_t)(options.seconds * 1e9);
-	while (!options.rate && idle && may_send(begin_ns)) {
+	while (options.rate <= 0 && idle && may_send(begin_ns)) {
 		struct connection *connection = idle;
 
 		idle = connection->next;

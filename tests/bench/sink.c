@@ -170,14 +170,14 @@ int main(int argc, char **argv)
 
 	while ((option = getopt(argc, argv, "s:f:")) >= 0) {
 		if (option == 's')
-			status = atoi(optarg);
+			status = (int)bench_number(optarg, 599);
 		else if (option == 'f')
-			forward_port = (uint16_t)atoi(optarg);
+			forward_port = (uint16_t)bench_number(optarg, UINT16_MAX);
 		else
 			return 64;
 	}
 	if (optind < argc)
-		port = (uint16_t)atoi(argv[optind]);
+		port = (uint16_t)bench_number(argv[optind], UINT16_MAX);
 	make_answer(status);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	listener = bench_listen(&port);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config/config: a configuration's life, and reading what it holds. */
+#include "config/internal.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+int weir_config_new(weir_config **ret)
+{
+	weir_config *config = weir_mem_zalloc(1, sizeof *config);
+	struct weir_driver_cache *drivers = weir_mem_zalloc(1, sizeof *drivers);
+
+	*ret = NULL;
+	if (!config || !drivers) {
+		weir_mem_free(config);
+		weir_mem_free(drivers);
+		return WEIR_ENOMEM;
+	}
+	weir_arena_init(&config->arena, 0);
+	pthread_mutex_init(&drivers->lock, NULL);
+	config->drivers = drivers;
+	*ret = config;
+	return WEIR_OK;
+}
+
+void weir_config_free(weir_config *config)
+{
+	if (!config)
+		return;
+	weir_driver_cache_free(config->drivers);
+	weir_mem_free(config->channel_index);
+	weir_mem_free(config->channels);
+	weir_mem_free(config->values);
+	weir_mem_free(config->entries);
+	weir_lines_fini(&config->problems);
+	weir_lines_fini(&config->warnings);
+	weir_arena_fini(&config->arena);
+	weir_mem_free(config);
+}
+
+int weir_config_load(weir_config *config, struct weir_error *err)
+{
+	if (config->loaded)
+		return weir_fail(err, WEIR_EINVAL, "configuration: loaded already");
+	config->loaded = true;
+	weir_config_resolve(config);
+	if (!config->no_memory)
+		weir_config_resolve_channels(config);
+	if (!config->no_memory)
+		weir_config_check_routes(config);
+	if (config->no_memory)
+		return weir_fail(err, WEIR_ENOMEM, "configuration: %s", weir_code_text(WEIR_ENOMEM));
+	return config->problems.count ? weir_fail(err, WEIR_EINVAL, "%s", config->problems.items[0]) : WEIR_OK;
+}
+
+size_t weir_config_channels(const weir_config *config, const struct weir_channel_settings **ret)
+{
+	*ret = config->channels;
+	return config->channel_count;
+}
+
+const char *weir_config_get(const weir_config *config, const char *key)
+{
+	const struct weir_value *value = weir_config_value(config, key);
+
+	return value ? value->text : NULL;
+}
+
+int64_t weir_config_get_int(const weir_config *config, const char *key)
+{
+	const struct weir_value *value = weir_config_value(config, key);
+
+	return value ? value->number : 0;
+}
+
+int64_t weir_config_get_duration(const weir_config *config, const char *key)
+{
+	return weir_config_get_int(config, key);
+}
+
+bool weir_config_get_bool(const weir_config *config, const char *key)
+{
+	return weir_config_get_int(config, key) != 0;
+}
+
+const char *weir_config_origin(const weir_config *config, const char *key)
+{
+	const struct weir_value *value = weir_config_value(config, key);
+
+	return value ? value->origin : NULL;
+}

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config/driver: the sections of drivers, judged by the drivers' own option tables. */
+#include "config/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "base/near.h"
+#include "base/str.h"
+
+enum { SECRET_MAX = 65536 };
+
+struct weir_driver_settings {
+	struct weir_driver_settings *next;
+	const char *name;
+	struct weir_arena arena;
+	struct weir_setting *settings;
+	size_t count;
+};
+
+/* Goes through one driver's section. Mistakes go to `problems`, or the first one to `err`. */
+struct reading {
+	const weir_config *config;
+	const struct weir_driver *driver;
+	struct weir_driver_settings *ret;
+	weir_config *problems; /* NULL: not wanted */
+	struct weir_error *err;
+	int code;
+	size_t capacity;
+};
+
+void weir_driver_cache_free(struct weir_driver_cache *cache)
+{
+	while (cache->first) {
+		struct weir_driver_settings *next = cache->first->next;
+
+		weir_arena_fini(&cache->first->arena);
+		weir_mem_free(cache->first);
+		cache->first = next;
+	}
+	pthread_mutex_destroy(&cache->lock);
+	weir_mem_free(cache);
+}
+
+__attribute__((format(printf, 4, 5))) static void refuse(struct reading *reading, const struct weir_place *place,
+							 const char *key, const char *format, ...)
+{
+	char text[WEIR_WHY_SIZE + 256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	if (reading->problems)
+		weir_config_problem_add(reading->problems, place, key, "%s", text);
+	if (reading->code)
+		return;
+	reading->code = WEIR_EINVAL;
+	if (place->at.line)
+		weir_fail(reading->err, WEIR_EINVAL, "%.120s:%u:%u: %.100s: %s", place->source, place->at.line,
+			  place->at.column, key, text);
+	else
+		weir_fail(reading->err, WEIR_EINVAL, "%.120s: %.100s: %s", place->source, key, text);
+}
+
+static void no_memory(struct reading *reading)
+{
+	reading->code = weir_fail(reading->err, WEIR_ENOMEM, "settings of driver %s: %s", reading->driver->name,
+				  weir_code_text(WEIR_ENOMEM));
+}
+
+/* ---- which option -------------------------------------------------------- */
+
+static size_t prefix_len(const struct weir_option *option)
+{
+	size_t len = strlen(option->key);
+
+	return option->flags & WEIR_OPTION_PREFIX && len && option->key[len - 1] == '*' ? len - 1 : 0;
+}
+
+static bool is_option(const struct weir_option *option, const char *key, size_t len, bool fold)
+{
+	size_t prefix = prefix_len(option);
+
+	if (prefix)
+		return len > prefix && (fold ? strncasecmp : strncmp)(key, option->key, prefix) == 0;
+	return strlen(option->key) == len && (fold ? strncasecmp : strncmp)(key, option->key, len) == 0;
+}
+
+static const struct weir_option *option_of(const struct weir_driver *driver, const char *key, size_t len, bool fold)
+{
+	for (uint32_t i = 0; i < driver->option_count; i++) {
+		if (is_option(&driver->options[i], key, len, fold))
+			return &driver->options[i];
+	}
+	return NULL;
+}
+
+/* The secret option that "passwordFile" reads from a file. */
+static const struct weir_option *file_option_of(const struct weir_driver *driver, const char *key, bool fold)
+{
+	size_t len = strlen(key), suffix = strlen("File");
+	const struct weir_option *option;
+
+	if (len <= suffix || (fold ? strcasecmp : strcmp)(key + len - suffix, "File") != 0)
+		return NULL;
+	option = option_of(driver, key, len - suffix, fold);
+	return option && option->flags & WEIR_OPTION_SECRET && !prefix_len(option) ? option : NULL;
+}
+
+static void refuse_unknown(struct reading *reading, const struct weir_value *value, const char *key)
+{
+	struct weir_near near = weir_near_init(weir_str(key));
+	const char *name = reading->driver->name;
+
+	for (uint32_t i = 0; i < reading->driver->option_count; i++)
+		weir_near_offer(&near, reading->driver->options[i].key);
+	if (near.best)
+		refuse(reading, &value->entry->place, value->key,
+		       "unknown key of the driver %s; did you mean \"%s.%s\"?", name, name, near.best);
+	else
+		refuse(reading, &value->entry->place, value->key, "unknown key of the driver %s", name);
+}
+
+/* ---- secrets in files ---------------------------------------------------- */
+
+static const char *secret_problem(const char *text, size_t len, unsigned mode)
+{
+	if (mode & 022)
+		return "names a file that others may write to; allowed: a file that only its owner may write to";
+	if (!len)
+		return "names a file that is empty";
+	return memchr(text, '\0', len) ? "names a file with a NUL character in it" : NULL;
+}
+
+/* Without the line's end that an editor or `echo` puts there. */
+static size_t stripped(const char *text, size_t len)
+{
+	if (len && text[len - 1] == '\n')
+		len--;
+	return len && text[len - 1] == '\r' ? len - 1 : len;
+}
+
+static const char *read_secret(struct reading *reading, const struct weir_value *value, const char *path)
+{
+	char why[WEIR_WHY_SIZE], *text = NULL;
+	const char *wrong, *kept = NULL;
+	unsigned mode = 0;
+	size_t len = 0;
+	int code = weir_source_read(path, SECRET_MAX, &text, &len, &mode, why);
+
+	if (code == WEIR_EINVAL)
+		refuse(reading, &value->entry->place, value->key, "the file that it names %s", why);
+	else if (code)
+		no_memory(reading);
+	if (code)
+		return NULL;
+	len = stripped(text, len);
+	wrong = secret_problem(text, len, mode);
+	if (wrong)
+		refuse(reading, &value->entry->place, value->key, "%s", wrong);
+	else
+		kept = weir_arena_text(&reading->ret->arena, (struct weir_buf){ text, len });
+	if (!wrong && !kept)
+		no_memory(reading);
+	if (!wrong && mode & 04 && reading->problems)
+		weir_config_warning_add(reading->problems, &value->entry->place, value->key,
+					"names a file that everybody may read");
+	explicit_bzero(text, len);
+	weir_mem_free(text);
+	return kept;
+}
+
+/* ---- settings ------------------------------------------------------------ */
+
+static const char *number_text(struct reading *reading, int64_t number)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof digits, "%lld", (long long)number);
+	return weir_arena_text(&reading->ret->arena, weir_str(digits));
+}
+
+/* Checks a value by its option; the text that the driver gets, or NULL. */
+static const char *read_value(struct reading *reading, const struct weir_option *option, const struct weir_input *input,
+			      const struct weir_place *place, const char *key)
+{
+	struct weir_field row = { .option = *option };
+	struct weir_checked checked;
+	char why[WEIR_WHY_SIZE];
+	int code = weir_check(&row, input, &reading->ret->arena, &checked, why);
+
+	if (code == WEIR_EINVAL)
+		refuse(reading, place, key, "%s", why);
+	if (!code && option->type == WEIR_OPT_DURATION) {
+		checked.text = number_text(reading, checked.number);
+		code = checked.text ? WEIR_OK : WEIR_ENOMEM;
+	}
+	if (code == WEIR_ENOMEM)
+		no_memory(reading);
+	return code ? NULL : checked.text;
+}
+
+static void add(struct reading *reading, const char *key, const char *text)
+{
+	if (text && reading->ret->count < reading->capacity)
+		reading->ret->settings[reading->ret->count++] = (struct weir_setting){ key, text };
+}
+
+/* Set in the same layer both directly and by a file: which one was meant cannot be told. */
+static struct weir_setting *setting_of(struct reading *reading, const char *key)
+{
+	for (size_t i = 0; i < reading->ret->count; i++) {
+		if (strcmp(reading->ret->settings[i].key, key) == 0)
+			return &reading->ret->settings[i];
+	}
+	return NULL;
+}
+
+static const struct weir_value *sibling_of(const struct reading *reading, const struct weir_option *option, bool file)
+{
+	char key[256];
+
+	snprintf(key, sizeof key, "%s.%s%s", reading->driver->name, option->key, file ? "File" : "");
+	return weir_config_value(reading->config, key);
+}
+
+/* Of "password" and "passwordFile" the one that came last is effective. True: `value` is not it. */
+static bool is_beaten(struct reading *reading, const struct weir_option *option, const struct weir_value *value,
+		      bool file)
+{
+	const struct weir_value *other = sibling_of(reading, option, !file);
+
+	if (!(option->flags & WEIR_OPTION_SECRET) || !other || !other->entry)
+		return false;
+	if (other->entry->place.source == value->entry->place.source) {
+		if (file)
+			refuse(reading, &value->entry->place, value->key, "is given beside %s: leave one of them out",
+			       other->key);
+		return file;
+	}
+	return other->entry->order > value->entry->order;
+}
+
+static struct weir_place value_place(const struct weir_value *value)
+{
+	struct weir_place place = value->entry->place;
+
+	if (place.at.line && value->entry->input.node->at.line)
+		place.at = value->entry->input.node->at;
+	return place;
+}
+
+static void read_setting(struct reading *reading, const struct weir_value *value, const char *key)
+{
+	static const struct weir_option path = { .type = WEIR_OPT_STRING };
+	bool fold = value->entry->layer == WEIR_LAYER_ENVIRONMENT;
+	const struct weir_option *option = option_of(reading->driver, key, strlen(key), fold);
+	const struct weir_option *file = option ? NULL : file_option_of(reading->driver, key, fold);
+	struct weir_place place = value_place(value);
+	const char *text;
+
+	if (!option && !file) {
+		refuse_unknown(reading, value, key);
+		return;
+	}
+	if (is_beaten(reading, option ? option : file, value, file != NULL))
+		return;
+	text = read_value(reading, option ? option : &path, &value->entry->input, &place, value->key);
+	if (text && file)
+		text = read_secret(reading, value, text);
+	add(reading, file ? file->key : prefix_len(option) ? key : option->key, text);
+}
+
+/* What follows "NAME." in a key of this driver; NULL: not one of them. */
+static const char *key_within(const struct weir_driver *driver, const char *key)
+{
+	size_t len = strlen(driver->name);
+
+	return strncasecmp(key, driver->name, len) == 0 && key[len] == '.' ? key + len + 1 : NULL;
+}
+
+static void read_section(struct reading *reading)
+{
+	for (size_t i = 0; i < reading->config->value_count && reading->code != WEIR_ENOMEM; i++) {
+		const struct weir_value *value = &reading->config->values[i];
+		const char *key = key_within(reading->driver, value->key);
+
+		if (key && value->entry)
+			read_setting(reading, value, key);
+	}
+}
+
+static void fill_absent(struct reading *reading)
+{
+	for (uint32_t i = 0; i < reading->driver->option_count && reading->code != WEIR_ENOMEM; i++) {
+		const struct weir_option *option = &reading->driver->options[i];
+		struct weir_node node = { .kind = WEIR_JSON_STRING, .text = weir_str(option->fallback) };
+		struct weir_input input = { &node, true, node.text };
+		struct weir_place place = { "default", { 0, 0 } };
+		char key[256];
+
+		if (prefix_len(option) || setting_of(reading, option->key))
+			continue;
+		snprintf(key, sizeof key, "%s.%s", reading->driver->name, option->key);
+		if (option->fallback)
+			add(reading, option->key, read_value(reading, option, &input, &place, key));
+		else if (option->flags & WEIR_OPTION_REQUIRED && !reading->code)
+			refuse(reading, &(struct weir_place){ "configuration", { 0, 0 } }, key,
+			       "is not set, and the driver needs it: %s", option->help);
+	}
+}
+
+static struct weir_driver_settings *settings_new(const weir_config *config, const struct weir_driver *driver,
+						 size_t *capacity)
+{
+	struct weir_driver_settings *made = weir_mem_zalloc(1, sizeof *made);
+
+	if (!made)
+		return NULL;
+	*capacity = driver->option_count;
+	for (size_t i = 0; i < config->value_count; i++)
+		*capacity += key_within(driver, config->values[i].key) != NULL;
+	weir_arena_init(&made->arena, 0);
+	made->name = weir_arena_text(&made->arena, weir_str(driver->name));
+	made->settings = weir_arena_alloc(&made->arena, (*capacity + 1) * sizeof *made->settings);
+	if (made->name && made->settings)
+		return made;
+	weir_arena_fini(&made->arena);
+	weir_mem_free(made);
+	return NULL;
+}
+
+static struct weir_driver_settings *find(const weir_config *config, const char *name)
+{
+	struct weir_driver_settings *settings = config->drivers->first;
+
+	while (settings && strcmp(settings->name, name) != 0)
+		settings = settings->next;
+	return settings;
+}
+
+/* With the cache locked. */
+static int read_driver(const weir_config *config, const struct weir_driver *driver, weir_config *problems,
+		       struct weir_driver_settings **ret, struct weir_error *err)
+{
+	struct reading reading = { .config = config, .driver = driver, .problems = problems, .err = err };
+
+	reading.ret = settings_new(config, driver, &reading.capacity);
+	if (!reading.ret) {
+		no_memory(&reading);
+		return reading.code;
+	}
+	read_section(&reading);
+	fill_absent(&reading);
+	if (reading.code) {
+		weir_arena_fini(&reading.ret->arena);
+		weir_mem_free(reading.ret);
+		return reading.code;
+	}
+	reading.ret->next = config->drivers->first;
+	config->drivers->first = reading.ret;
+	*ret = reading.ret;
+	return WEIR_OK;
+}
+
+static int get_driver(const weir_config *config, const struct weir_driver *driver, weir_config *problems,
+		      struct weir_driver_settings **ret, struct weir_error *err)
+{
+	int code = WEIR_OK;
+
+	pthread_mutex_lock(&config->drivers->lock);
+	*ret = find(config, driver->name);
+	if (!*ret)
+		code = read_driver(config, driver, problems, ret, err);
+	pthread_mutex_unlock(&config->drivers->lock);
+	return code;
+}
+
+int weir_config_driver(const weir_config *config, const struct weir_driver *driver, const struct weir_setting **ret,
+		       size_t *count, struct weir_error *err)
+{
+	struct weir_driver_settings *settings;
+	int code = get_driver(config, driver, NULL, &settings, err);
+
+	*ret = code ? NULL : settings->settings;
+	*count = code ? 0 : settings->count;
+	return code;
+}
+
+int weir_config_check_driver(weir_config *config, const struct weir_driver *driver, struct weir_error *err)
+{
+	struct weir_driver_settings *settings;
+	int code = get_driver(config, driver, config, &settings, err);
+
+	return code == WEIR_OK && config->no_memory ? weir_fail(err, WEIR_ENOMEM, "%s", weir_code_text(WEIR_ENOMEM))
+						    : code;
+}
+
+/* ---- sections that nobody reads ------------------------------------------ */
+
+static bool is_found(const char *key, const char *const *drivers, size_t count)
+{
+	size_t len = strcspn(key, ".");
+
+	for (size_t i = 0; i < count; i++) {
+		if (strlen(drivers[i]) == len && strncasecmp(key, drivers[i], len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void refuse_section(weir_config *config, const struct weir_entry *entry, const char *const *drivers,
+			   size_t count)
+{
+	size_t len = strcspn(entry->key, ".");
+	struct weir_near near = weir_near_init(weir_str(entry->key));
+	struct weir_near driver = weir_near_init((struct weir_buf){ entry->key, len });
+
+	for (size_t i = 0; i < weir_fields.count; i++)
+		weir_near_offer(&near, weir_fields.rows[i].option.key);
+	for (size_t i = 0; i < count; i++)
+		weir_near_offer(&driver, drivers[i]);
+	if (near.best)
+		weir_config_problem_add(config, &entry->place, entry->key, "unknown key; did you mean \"%s\"?",
+					near.best);
+	else if (driver.best)
+		weir_config_problem_add(config, &entry->place, entry->key, "unknown key; did you mean \"%s%s\"?",
+					driver.best, entry->key + len);
+	else
+		weir_config_problem_add(config, &entry->place, entry->key,
+					"unknown key: neither Weir nor a driver that was found is called \"%.*s\"",
+					(int)(len < 60 ? len : 60), entry->key);
+}
+
+int weir_config_check_sections(weir_config *config, const char *const *drivers, size_t count, struct weir_error *err)
+{
+	size_t before = config->problems.count;
+
+	for (size_t i = 0; i < config->entry_count && !config->no_memory; i++) {
+		const struct weir_entry *entry = &config->entries[i];
+
+		if (!weir_field_owns(entry->key) && !is_found(entry->key, drivers, count))
+			refuse_section(config, entry, drivers, count);
+	}
+	if (config->no_memory)
+		return weir_fail(err, WEIR_ENOMEM, "configuration: %s", weir_code_text(WEIR_ENOMEM));
+	return config->problems.count > before ? weir_fail(err, WEIR_EINVAL, "%s", config->problems.items[before])
+					       : WEIR_OK;
+}
