@@ -46,16 +46,44 @@ static bool is_plain(char c)
 	}
 }
 
+/* Characters that mean something in some part, a bit each. */
+enum {
+	COLON = 1u << 0,
+	SLASH = 1u << 1,
+	QUESTION = 1u << 2,
+	HASH = 1u << 3,
+	AT = 1u << 4,
+	BRACKET = 1u << 5, /* the closing one */
+};
+
+static unsigned delimiter(char c)
+{
+	switch (c) {
+	case ':':
+		return COLON;
+	case '/':
+		return SLASH;
+	case '?':
+		return QUESTION;
+	case '#':
+		return HASH;
+	case '@':
+		return AT;
+	case ']':
+		return BRACKET;
+	default:
+		return 0;
+	}
+}
+
 /* Only plain characters, percent-encoded ones, and those of `more`. */
-static bool consists_of(const char *p, const char *end, const char *more)
+static bool consists_of(const char *p, const char *end, unsigned more)
 {
 	while (p < end) {
-		if (*p == '%') {
-			if (end - p < 3 || !is_hex(p[1]) || !is_hex(p[2]))
-				return false;
-			p += 3;
-		} else if (is_plain(*p) || (*p && strchr(more, *p))) {
+		if (is_plain(*p) || delimiter(*p) & more) {
 			p++;
+		} else if (*p == '%' && end - p >= 3 && is_hex(p[1]) && is_hex(p[2])) {
+			p += 3;
 		} else {
 			return false;
 		}
@@ -64,9 +92,9 @@ static bool consists_of(const char *p, const char *end, const char *more)
 }
 
 /* The first of the characters `set` in p..end, else end. */
-static const char *find(const char *p, const char *end, const char *set)
+static const char *find(const char *p, const char *end, unsigned set)
 {
-	while (p < end && !(*p && strchr(set, *p)))
+	while (p < end && !(delimiter(*p) & set))
 		p++;
 	return p;
 }
@@ -89,12 +117,14 @@ static bool is_ip_literal(const char *p, const char *end)
 	const char *dot;
 
 	if (p < end && (*p == 'v' || *p == 'V')) {
-		dot = find(p, end, ".");
+		dot = memchr(p, '.', (size_t)(end - p));
+		if (!dot)
+			return false;
 		for (const char *digit = p + 1; digit < dot; digit++)
 			if (!is_hex(*digit))
 				return false;
 		return dot > p + 1 && end - dot > 1 && !memchr(dot, '%', (size_t)(end - dot)) &&
-		       consists_of(dot, end, ":");
+		       consists_of(dot, end, COLON);
 	}
 	if ((size_t)(end - p) >= sizeof text)
 		return false;
@@ -103,25 +133,25 @@ static bool is_ip_literal(const char *p, const char *end)
 	return strlen(text) == (size_t)(end - p) && inet_pton(AF_INET6, text, &address) == 1;
 }
 
-/* [ userinfo "@" ] host [ ":" port ] */
+/* [ userinfo AT ] host [ COLON port ] */
 static bool is_authority(const char *p, const char *end)
 {
-	const char *at = find(p, end, "@");
+	const char *at = find(p, end, AT);
 	const char *host_end;
 
 	if (at < end) {
-		if (!consists_of(p, at, ":"))
+		if (!consists_of(p, at, COLON))
 			return false;
 		p = at + 1;
 	}
 	if (p < end && *p == '[') {
-		host_end = find(p, end, "]");
+		host_end = find(p, end, BRACKET);
 		if (host_end == end || !is_ip_literal(p + 1, host_end))
 			return false;
 		host_end++;
 	} else {
-		host_end = find(p, end, ":");
-		if (!consists_of(p, host_end, ""))
+		host_end = find(p, end, COLON);
+		if (!consists_of(p, host_end, 0))
 			return false;
 	}
 	if (host_end == end)
@@ -140,22 +170,22 @@ static bool is_hierarchy(const char *p, const char *end)
 	const char *part_end;
 
 	if (end - p >= 2 && p[0] == '/' && p[1] == '/') {
-		part_end = find(p + 2, end, "/?#");
+		part_end = find(p + 2, end, SLASH | QUESTION | HASH);
 		if (!is_authority(p + 2, part_end))
 			return false;
 		p = part_end;
 	}
-	part_end = find(p, end, "?#");
-	if (!consists_of(p, part_end, ":@/"))
+	part_end = find(p, end, QUESTION | HASH);
+	if (!consists_of(p, part_end, COLON | AT | SLASH))
 		return false;
 	p = part_end;
 	if (p < end && *p == '?') {
-		part_end = find(p, end, "#");
-		if (!consists_of(p, part_end, ":@/?"))
+		part_end = find(p, end, HASH);
+		if (!consists_of(p, part_end, COLON | AT | SLASH | QUESTION))
 			return false;
 		p = part_end;
 	}
-	return p == end || consists_of(p + 1, end, ":@/?");
+	return p == end || consists_of(p + 1, end, COLON | AT | SLASH | QUESTION);
 }
 
 static bool is_uri(struct weir_buf text, bool needs_scheme)
@@ -166,7 +196,7 @@ static bool is_uri(struct weir_buf text, bool needs_scheme)
 
 	if (text.len == 0)
 		return false;
-	mark = find(p, end, ":/?#");
+	mark = find(p, end, COLON | SLASH | QUESTION | HASH);
 	if (mark < end && *mark == ':')
 		return is_scheme(p, mark) && is_hierarchy(mark + 1, end);
 	return !needs_scheme && is_hierarchy(p, end);

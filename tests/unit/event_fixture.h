@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "fixtures/event_compare.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -81,35 +82,6 @@ static inline void assert_text(struct weir_buf got, const char *wanted)
 	assert_non_null(got.ptr);
 	if (!weir_str_equal(got, weir_str(wanted)))
 		fail_msg("<%.*s> is not <%s>", (int)got.len, (const char *)got.ptr, wanted);
-}
-
-static inline bool same_value(struct weir_buf a, struct weir_buf b)
-{
-	return !a.ptr == !b.ptr && weir_str_equal(a, b);
-}
-
-/* Why two events differ; NULL: they are equal. `types`: as for what kind of value an extension has, too. */
-static inline const char *difference(const weir_event *a, const weir_event *b, bool types)
-{
-	const struct weir_extension *x, *y;
-	size_t count = weir_event_extensions(a, &x);
-
-	for (enum weir_attribute i = WEIR_ATTR_SPECVERSION; i < WEIR_ATTR_COUNT; i++)
-		if (!same_value(weir_event_attribute(a, i), weir_event_attribute(b, i)))
-			return "an attribute";
-	if (weir_event_extensions(b, &y) != count)
-		return "number of extensions";
-	for (size_t i = 0; i < count; i++) {
-		if (!weir_str_equal(x[i].name, y[i].name) || !same_value(x[i].value, y[i].value))
-			return "an extension";
-		if (types && x[i].type != y[i].type)
-			return "type of an extension";
-	}
-	if (!same_value(weir_event_data(a), weir_event_data(b)))
-		return "data";
-	if (weir_event_data_is_json(a) != weir_event_data_is_json(b))
-		return "kind of data";
-	return NULL;
 }
 
 static inline weir_event *event_new(void)

@@ -478,7 +478,7 @@ static void round_trip(enum weir_mode mode, const char *lines, struct weir_buf d
 	assert_int_equal(weir_event_from_http(event, message.headers, message.count, data, NULL), WEIR_OK);
 	assert_int_equal(weir_event_to_http(event, mode, &headers, &count, &body, NULL), WEIR_OK);
 	assert_int_equal(weir_event_from_http(back, headers, count, body, NULL), WEIR_OK);
-	found = difference(event, back, true);
+	found = event_difference(event, back, true);
 	if (found)
 		fail_msg("%s changed", found);
 	weir_event_free(event);

@@ -369,7 +369,7 @@ static void data_of_64_kib_is_accepted_and_comes_back(void **state)
 	assert_int_equal(weir_event_data(event).len, 65536);
 	assert_int_equal(weir_event_to_json(event, &json, NULL), WEIR_OK);
 	assert_int_equal(weir_event_from_json(back, json, NULL), WEIR_OK);
-	assert_null(difference(event, back, true));
+	assert_null(event_difference(event, back, true));
 	weir_mem_free(document.text);
 	weir_event_free(event);
 	weir_event_free(back);

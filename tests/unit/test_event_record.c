@@ -229,7 +229,7 @@ static void check_round_trip(weir_event *event, const struct weir_caps *caps, bo
 
 	assert_int_equal(encode(event, caps, &record), WEIR_OK);
 	assert_int_equal(weir_event_from_record(back, caps, &record, NULL), WEIR_OK);
-	found = difference(event, back, types);
+	found = event_difference(event, back, types);
 	if (found)
 		fail_msg("%s changed", found);
 	weir_event_free(back);
