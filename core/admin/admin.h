@@ -34,7 +34,7 @@ struct weir_admin;
  * returns WEIR_OK and *ret is an admin without a server.
  */
 int weir_admin_start(const weir_config *config, struct weir_dispatcher *dispatcher, weir_runtime *runtime,
-                     struct weir_admin **ret, struct weir_error *err);
+		     struct weir_admin **ret, struct weir_error *err);
 
 /* The port of admin address number `index`; 0 behind the last. */
 uint16_t weir_admin_port(const struct weir_admin *admin, size_t index);

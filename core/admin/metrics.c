@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "admin/metrics.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include <weir/version.h>
+
+enum { BOUNDS = sizeof weir_egress_bucket_ms / sizeof weir_egress_bucket_ms[0] };
+
+#define COUNTER WEIR_EXPOSITION_COUNTER
+#define GAUGE   WEIR_EXPOSITION_GAUGE
+
+/* A figure that is a uint64_t at `offset` of its struct. */
+struct row {
+	const char *name;
+	enum weir_exposition_type type;
+	size_t offset;
+	const char *help;
+};
+
+#define SERVER(field) offsetof(struct weir_ingress_server_figures, field)
+static const struct row server_rows[] = {
+	{ "weir_http_connections", GAUGE, SERVER(connections), "Connections to the event ports that are open." },
+	{ "weir_http_connections_accepted", COUNTER, SERVER(accepted), "Connections that were accepted." },
+	{ "weir_http_connections_refused", COUNTER, SERVER(refused),
+	  "Connections closed because of a connection limit." },
+	{ "weir_http_requests", COUNTER, SERVER(requests), "Well-formed requests." },
+	{ "weir_http_requests_malformed", COUNTER, SERVER(malformed),
+	  "Requests that the server itself answered with 4xx or 5xx." },
+	{ "weir_http_timeouts", COUNTER, SERVER(timeouts), "Requests that were not there whole in time." },
+	{ "weir_http_received_bytes", COUNTER, SERVER(bytes_in), "Bytes received." },
+};
+
+#define INGRESS(field) offsetof(struct weir_ingress_figures, field)
+static const struct row ingress_rows[] = {
+	{ "weir_ingress_events_accepted", COUNTER, INGRESS(accepted), "Events answered with 202: they are persisted." },
+	{ "weir_ingress_accepted_bytes", COUNTER, INGRESS(bytes), "Bytes of data of accepted events." },
+	{ "weir_ingress_events_rejected", COUNTER, INGRESS(rejected),
+	  "Events answered with 4xx: event or request was bad." },
+	{ "weir_ingress_events_unavailable", COUNTER, INGRESS(unavailable), "Events answered with 429 or 503." },
+	{ "weir_ingress_events_late", COUNTER, INGRESS(late),
+	  "Events persisted after they had to be answered with 503." },
+};
+
+#define EGRESS(field) offsetof(struct weir_egress_figures, field)
+static const struct row egress_rows[] = {
+	{ "weir_egress_attempts", COUNTER, EGRESS(attempts), "POSTs made to the subscriber." },
+	{ "weir_egress_events_delivered", COUNTER, EGRESS(delivered), "Events acknowledged after a 2xx." },
+	{ "weir_egress_retries", COUNTER, EGRESS(retries), "Attempts after the first of a delivery." },
+	{ "weir_egress_events_dead_lettered", COUNTER, EGRESS(dead_lettered),
+	  "Events that the dead-letter sink took." },
+	{ "weir_egress_events_quarantined", COUNTER, EGRESS(quarantined), "Events that were put into quarantine." },
+	{ "weir_egress_replies", COUNTER, EGRESS(replies), "Replies that the reply target accepted." },
+	{ "weir_egress_poison", COUNTER, EGRESS(poison), "Records that were no event." },
+	{ "weir_egress_redelivered", COUNTER, EGRESS(redelivered), "Deliveries that the backend handed out again." },
+	{ "weir_egress_stale", COUNTER, EGRESS(stale), "Deliveries settled too late: they come again." },
+	{ "weir_egress_in_flight", GAUGE, EGRESS(in_flight), "POSTs under way." },
+	{ "weir_egress_waiting", GAUGE, EGRESS(waiting), "Deliveries that wait for a turn or a retry." },
+};
+
+static uint64_t value_at(const void *figures, size_t offset)
+{
+	uint64_t value;
+
+	memcpy(&value, (const char *)figures + offset, sizeof value);
+	return value;
+}
+
+/* ---- the process ------------------------------------------------------------- */
+
+static void write_process(struct weir_exposition *out, const struct weir_admin_process *process)
+{
+	weir_exposition_family(out, "weir_process_resident_memory_bytes", GAUGE, "Resident memory.");
+	weir_exposition_uint(out, NULL, 0, process->resident_bytes);
+	weir_exposition_family(out, "weir_process_open_fds", GAUGE, "Open file descriptors.");
+	weir_exposition_uint(out, NULL, 0, process->open_fds);
+	if (process->max_fds) {
+		weir_exposition_family(out, "weir_process_max_fds", GAUGE, "Most file descriptors that may be open.");
+		weir_exposition_uint(out, NULL, 0, process->max_fds);
+	}
+	weir_exposition_family(out, "weir_process_threads", GAUGE, "Threads.");
+	weir_exposition_uint(out, NULL, 0, process->threads);
+	weir_exposition_family(out, "weir_process_cpu_seconds", COUNTER, "User and system CPU time spent.");
+	weir_exposition_double(out, NULL, 0, process->cpu_seconds);
+	weir_exposition_family(out, "weir_process_start_time_seconds", GAUGE,
+			       "When the process was started, since 1970.");
+	weir_exposition_double(out, NULL, 0, process->start_seconds);
+}
+
+static void write_info(struct weir_exposition *out, const weir_runtime *runtime)
+{
+	struct weir_exposition_label build = { "version", weir_version() };
+	struct weir_driver_info info;
+
+	weir_exposition_family(out, "weir_build", WEIR_EXPOSITION_INFO, "The version of Weir.");
+	weir_exposition_uint(out, &build, 1, 1);
+	weir_exposition_family(out, "weir_driver", WEIR_EXPOSITION_INFO, "Drivers that were found.");
+	for (size_t i = 0; weir_runtime_driver(runtime, i, &info) == WEIR_OK; i++) {
+		/* The path keeps two files of one driver apart. */
+		struct weir_exposition_label labels[] = {
+			{ "driver", info.name ? info.name : "" },
+			{ "kind", info.kind ? info.kind : "" },
+			{ "path", info.path ? info.path : "" },
+			{ "usable", info.problem ? "false" : "true" },
+		};
+		weir_exposition_uint(out, labels, 4, 1);
+	}
+}
+
+static void write_server(struct weir_exposition *out, const struct weir_admin_snapshot *snapshot)
+{
+	for (size_t i = 0; i < sizeof server_rows / sizeof server_rows[0]; i++) {
+		const struct row *row = &server_rows[i];
+		weir_exposition_family(out, row->name, row->type, row->help);
+		weir_exposition_uint(out, NULL, 0, value_at(&snapshot->server, row->offset));
+	}
+	weir_exposition_family(out, "weir_ready", GAUGE, "1 if /readyz answers 200.");
+	weir_exposition_uint(out, NULL, 0, weir_admin_snapshot_ready(snapshot));
+}
+
+/* ---- channels ------------------------------------------------------------------ */
+
+typedef void channel_writer(struct weir_exposition *out, const struct weir_channel_view *channel, const void *ctx);
+
+/* Each channel's samples of the family that was begun. */
+static void each_channel(struct weir_exposition *out, const struct weir_admin_snapshot *snapshot, channel_writer *write,
+			 const void *ctx)
+{
+	for (size_t i = 0; i < snapshot->channel_count; i++)
+		write(out, &snapshot->channels[i], ctx);
+}
+
+#define CHANNEL_LABELS(channel)                                                                                        \
+	{                                                                                                              \
+		{ "namespace", (channel)->ns },                                                                        \
+		{                                                                                                      \
+			"channel", (channel)->name                                                                     \
+		}                                                                                                      \
+	}
+
+static void channel_up(struct weir_exposition *out, const struct weir_channel_view *channel, const void *ctx)
+{
+	struct weir_exposition_label labels[] = { { "namespace", channel->ns },
+						  { "channel", channel->name },
+						  { "kind", channel->kind } };
+
+	(void)ctx;
+	weir_exposition_uint(out, labels, 3, channel->ready);
+}
+
+static void channel_row(struct weir_exposition *out, const struct weir_channel_view *channel, const void *ctx)
+{
+	struct weir_exposition_label labels[] = CHANNEL_LABELS(channel);
+	const struct row *row = ctx;
+
+	weir_exposition_uint(out, labels, 2, value_at(&channel->figures, row->offset));
+}
+
+static void write_channels(struct weir_exposition *out, const struct weir_admin_snapshot *snapshot)
+{
+	weir_exposition_family(out, "weir_channel_ready", GAUGE, "1 if the channel's backend takes events.");
+	each_channel(out, snapshot, channel_up, NULL);
+	for (size_t i = 0; i < sizeof ingress_rows / sizeof ingress_rows[0]; i++) {
+		const struct row *row = &ingress_rows[i];
+		weir_exposition_family(out, row->name, row->type, row->help);
+		each_channel(out, snapshot, channel_row, row);
+	}
+}
+
+/* ---- subscriptions ----------------------------------------------------------------- */
+
+typedef void subscription_writer(struct weir_exposition *out, const struct weir_exposition_label labels[3],
+				 const struct weir_subscription_view *subscription, const void *ctx);
+
+static void each_subscription(struct weir_exposition *out, const struct weir_admin_snapshot *snapshot,
+			      subscription_writer *write, const void *ctx)
+{
+	for (size_t i = 0; i < snapshot->channel_count; i++) {
+		const struct weir_channel_view *channel = &snapshot->channels[i];
+		for (size_t j = 0; j < channel->subscription_count; j++) {
+			const struct weir_subscription_view *subscription = &channel->subscriptions[j];
+			struct weir_exposition_label labels[] = { { "namespace", channel->ns },
+								  { "channel", channel->name },
+								  { "subscription", subscription->name } };
+			write(out, labels, subscription, ctx);
+		}
+	}
+}
+
+static void subscription_up(struct weir_exposition *out, const struct weir_exposition_label labels[3],
+			    const struct weir_subscription_view *subscription, const void *ctx)
+{
+	(void)ctx;
+	weir_exposition_uint(out, labels, 3, subscription->ready);
+}
+
+static void subscription_row(struct weir_exposition *out, const struct weir_exposition_label labels[3],
+			     const struct weir_subscription_view *subscription, const void *ctx)
+{
+	const struct row *row = ctx;
+
+	weir_exposition_uint(out, labels, 3, value_at(&subscription->figures, row->offset));
+}
+
+/* What is not known has no sample. */
+static void subscription_lag(struct weir_exposition *out, const struct weir_exposition_label labels[3],
+			     const struct weir_subscription_view *subscription, const void *ctx)
+{
+	(void)ctx;
+	if (subscription->figures.lag != UINT64_MAX)
+		weir_exposition_uint(out, labels, 3, subscription->figures.lag);
+}
+
+static void subscription_age(struct weir_exposition *out, const struct weir_exposition_label labels[3],
+			     const struct weir_subscription_view *subscription, const void *ctx)
+{
+	int64_t oldest_ms = subscription->figures.oldest_ms;
+
+	(void)ctx;
+	weir_exposition_double(out, labels, 3, oldest_ms > 0 ? (double)oldest_ms / 1e3 : 0);
+}
+
+static void subscription_duration(struct weir_exposition *out, const struct weir_exposition_label labels[3],
+				  const struct weir_subscription_view *subscription, const void *ctx)
+{
+	const struct weir_egress_figures *figures = &subscription->figures;
+
+	weir_exposition_histogram(out, labels, 3, ctx, BOUNDS, figures->duration_buckets,
+				  (double)figures->duration_ns / 1e9);
+}
+
+static void write_subscriptions(struct weir_exposition *out, const struct weir_admin_snapshot *snapshot)
+{
+	double bounds[BOUNDS];
+
+	for (size_t i = 0; i < BOUNDS; i++)
+		bounds[i] = (double)weir_egress_bucket_ms[i] / 1e3;
+	weir_exposition_family(out, "weir_subscription_ready", GAUGE, "1 if the subscription receives events.");
+	each_subscription(out, snapshot, subscription_up, NULL);
+	weir_exposition_family(out, "weir_subscription_lag", GAUGE,
+			       "Events not yet settled, as far as the backend knows.");
+	each_subscription(out, snapshot, subscription_lag, NULL);
+	weir_exposition_family(out, "weir_subscription_oldest_age_seconds", GAUGE,
+			       "Age of the oldest delivery that is not settled; 0: there is none.");
+	each_subscription(out, snapshot, subscription_age, NULL);
+	for (size_t i = 0; i < sizeof egress_rows / sizeof egress_rows[0]; i++) {
+		const struct row *row = &egress_rows[i];
+		weir_exposition_family(out, row->name, row->type, row->help);
+		each_subscription(out, snapshot, subscription_row, row);
+	}
+	weir_exposition_family(out, "weir_egress_attempt_duration_seconds", WEIR_EXPOSITION_HISTOGRAM,
+			       "How long an attempt took, from the start of the POST to its end.");
+	each_subscription(out, snapshot, subscription_duration, bounds);
+}
+
+int weir_admin_metrics_write(struct weir_exposition *exposition, const struct weir_admin_snapshot *snapshot,
+			     const weir_runtime *runtime)
+{
+	write_info(exposition, runtime);
+	write_process(exposition, &snapshot->process);
+	write_server(exposition, snapshot);
+	write_channels(exposition, snapshot);
+	write_subscriptions(exposition, snapshot);
+	return weir_exposition_end(exposition);
+}
