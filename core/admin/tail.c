@@ -43,6 +43,7 @@ struct tail {
 
 	/* the worker's while OPENING and CLOSING, read by the loop otherwise */
 	weir_subscription *subscription;
+	int code; /* of opening */
 	struct weir_error error;
 	struct weir_task done; /* the worker has done its job */
 
@@ -204,7 +205,7 @@ static int open_subscription(struct tail *tail, struct weir_error *err)
 static void work(struct tail *tail)
 {
 	if (tail->stage == OPENING)
-		open_subscription(tail, &tail->error);
+		tail->code = open_subscription(tail, &tail->error);
 	else
 		close_subscription(tail);
 	weir_loop_post(tail->tails->loop, &tail->done);
@@ -423,7 +424,7 @@ static void opened(struct tail *tail)
 	struct weir_http_request *request = tail->request;
 
 	tail->request = NULL;
-	if (tail->error.code != WEIR_OK) {
+	if (tail->code != WEIR_OK) {
 		refuse(request, &tail->error);
 		tail_free(tail);
 		return;
