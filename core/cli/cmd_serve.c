@@ -12,6 +12,7 @@
 #include "base/dynbuf.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "cli/check.h"
 #include "cli/cmd.h"
 #include "cli/load.h"
 #include "cli/notify.h"
@@ -238,6 +239,11 @@ static int serve_run(void *options, char *const *args, size_t arg_count)
 	if (code)
 		return code;
 	log_as_configured(serve.config);
+	code = weir_cli_check(serve.config, serve.runtime);
+	if (code) {
+		stop(&serve);
+		return code;
+	}
 	if (start(&serve, &err)) {
 		stop(&serve);
 		return weir_cli_fail(&err);

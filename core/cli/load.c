@@ -2,12 +2,8 @@
 /* cli/load: the configuration and the runtime, as every command that opens a channel has them. */
 #include "cli/load.h"
 
-#include <errno.h>
-#include <json.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -24,64 +20,11 @@ static int out_of_memory(void)
 	return WEIR_EXIT_FAILED;
 }
 
-/* ---- where this program's drivers are ------------------------------------ */
-
-static bool is_folder(const char *path)
-{
-	struct stat info;
-
-	return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-/* The build's folder beside the program, else the installation's. */
-static bool find_drivers(char folder[PATH_MAX])
-{
-	static const char *const places[] = { "drivers", WEIR_DRIVERS_FROM_BIN };
-	char program[PATH_MAX], place[PATH_MAX + sizeof WEIR_DRIVERS_FROM_BIN + 1];
-	ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
-	char *slash;
-
-	if (len <= 0)
-		return false;
-	program[len] = '\0';
-	slash = strrchr(program, '/');
-	if (!slash)
-		return false;
-	*slash = '\0';
-	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-		snprintf(place, sizeof place, "%s/%s", program, places[i]);
-		if (is_folder(place) && realpath(place, folder))
-			return true;
-	}
-	return false;
-}
-
-/* A layer below all others, so that whatever the user says wins. */
-static int add_drivers_path(weir_config *config)
-{
-	char folder[PATH_MAX];
-	json_object *root, *drivers, *path;
-	const char *text;
-	int code;
-
-	if (!find_drivers(folder))
-		return WEIR_OK;
-	root = json_object_new_object();
-	drivers = json_object_new_object();
-	path = json_object_new_string(folder);
-	json_object_object_add(drivers, "path", path);
-	json_object_object_add(root, "drivers", drivers);
-	text = json_object_to_json_string(root);
-	code = text ? weir_config_add_text(config, "built-in", weir_str(text)) : WEIR_ENOMEM;
-	json_object_put(root);
-	return code;
-}
-
 /* ---- configuration ------------------------------------------------------- */
 
 static int add_layers(weir_config *config, const struct weir_cli_config *from)
 {
-	int code = add_drivers_path(config);
+	int code = WEIR_OK;
 
 	for (size_t i = 0; i < from->files.count && !code; i++)
 		code = weir_config_add_file(config, from->files.items[i]);

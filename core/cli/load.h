@@ -30,7 +30,7 @@ struct weir_cli_config {
 	}
 
 /*
- * The layers: where the drivers are, files, environment, settings. Not yet
+ * The layers: files, environment, settings. Not yet
  * resolved: for commands that look at the problems themselves. 0 and *ret
  * (weir_config_free()), or the exit code.
  */

@@ -15,6 +15,7 @@ static const struct weir_cmd *const commands[] = {
 	&weir_cmd_publish,
 	&weir_cmd_tail,
 	&weir_cmd_drivers,
+	&weir_cmd_config,
 	&weir_cmd_version,
 };
 

@@ -46,6 +46,16 @@ __attribute__((format(printf, 2, 3))) static int refuse(const struct check *chec
 	return WEIR_EINVAL;
 }
 
+/* "PT0.2S": no zeros at the end. */
+static void fraction_text(int64_t ms, char out[32])
+{
+	size_t len = (size_t)snprintf(out, 32, "PT%" PRId64 ".%03d", ms / 1000, (int)(ms % 1000));
+
+	while (out[len - 1] == '0')
+		len--;
+	memcpy(out + len, "S", 2);
+}
+
 /* ISO 8601, in the largest unit that is exact. */
 static const char *duration_text(int64_t ms, char out[32])
 {
@@ -56,7 +66,7 @@ static const char *duration_text(int64_t ms, char out[32])
 	else if (ms % 1000 == 0)
 		snprintf(out, 32, "PT%" PRId64 "S", ms / 1000);
 	else
-		snprintf(out, 32, "PT%" PRId64 ".%03dS", ms / 1000, (int)(ms % 1000));
+		fraction_text(ms, out);
 	return out;
 }
 
@@ -124,6 +134,8 @@ static int refuse_kind(const struct check *check, const char *wanted)
 		snprintf(what, sizeof what, "null is no value: leave the key out");
 	else
 		snprintf(what, sizeof what, "must be %s, not %s", wanted, weir_node_kind_text(check->input->node));
+	if (check->row->option.type == WEIR_OPT_STRING || check->row->option.type == WEIR_OPT_BOOL)
+		return refuse(check, "%s", what);
 	return refuse_allowed(check, what);
 }
 
@@ -213,9 +225,11 @@ static int check_bool(const struct check *check)
 	return keep_text(check, text);
 }
 
-static int check_digits(const struct check *check, struct weir_buf text)
+/* `text` is the whole value, `digits` the part that must be a number. */
+static int check_digits(const struct check *check, struct weir_buf text, struct weir_buf digits)
 {
-	struct weir_buf digits = text;
+	bool bytes = check->row->option.type == WEIR_OPT_BYTES;
+	const char *wrong = bytes ? "is not a number of bytes, KiB, MiB or GiB" : "is not a whole number in digits";
 	const char *at;
 
 	if (weir_str_starts(digits, WEIR_STR("-")))
@@ -223,10 +237,10 @@ static int check_digits(const struct check *check, struct weir_buf text)
 	at = digits.ptr;
 	for (size_t i = 0; i < digits.len; i++) {
 		if (at[i] < '0' || at[i] > '9')
-			return refuse_value(check, text, "is not a whole number in digits");
+			return refuse_value(check, text, wrong);
 	}
 	if (!digits.len)
-		return refuse_value(check, text, "is not a whole number in digits");
+		return refuse_value(check, text, wrong);
 	if (digits.len > 1 && at[0] == '0')
 		return refuse_value(check, text, "begins with 0, which a number must not");
 	return WEIR_OK;
@@ -235,7 +249,7 @@ static int check_digits(const struct check *check, struct weir_buf text)
 static int check_whole(const struct check *check, struct weir_buf text)
 {
 	int64_t number;
-	int code = check_digits(check, text);
+	int code = check_digits(check, text, text);
 
 	if (code)
 		return code;
@@ -287,7 +301,7 @@ static int check_bytes(const struct check *check)
 	if (!text.ptr)
 		return refuse_kind(check, "a number of bytes, or a string such as \"64KiB\" or \"1MiB\"");
 	factor = size_unit(text, &digits);
-	code = check_digits(check, digits);
+	code = check_digits(check, text, digits);
 	if (code)
 		return code;
 	if (!weir_str_to_int(digits, &bytes) || __builtin_mul_overflow(bytes, factor, &bytes) || bytes < 0 ||
@@ -296,24 +310,26 @@ static int check_bytes(const struct check *check)
 	return keep_number(check, bytes);
 }
 
-/* "10", "10s", "200ms", "5m": what was probably meant, in ms; -1: no idea. */
+/* "10", "0.2s", "200ms", "5m": what was probably meant, in ms; -1: no idea. */
 static int64_t guess_duration(struct weir_buf text)
 {
 	static const struct {
-		const char *unit;
-		int64_t ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { "", 1000 } };
+		const char *unit, *before, *behind;
+		int64_t divisor;
+	} units[] = { { "ms", "PT", "S", 1000 }, { "s", "PT", "S", 1 }, { "m", "PT", "M", 1 },
+		      { "h", "PT", "H", 1 },     { "d", "P", "D", 1 },  { "", "PT", "S", 1 } };
 	const char *at = text.ptr;
+	char iso[32];
 
-	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+	for (size_t i = 0; i < sizeof units / sizeof units[0] && text.len < 16; i++) {
 		size_t len = strlen(units[i].unit);
-		struct weir_buf digits = { at, text.len - len };
 		int64_t ms;
-		uint64_t count;
 
-		if (text.len > len && memcmp(at + digits.len, units[i].unit, len) == 0 &&
-		    weir_str_to_uint(digits, &count) && !__builtin_mul_overflow(count, units[i].ms, &ms))
-			return ms;
+		if (text.len <= len || memcmp(at + text.len - len, units[i].unit, len) != 0)
+			continue;
+		snprintf(iso, sizeof iso, "%s%.*s%s", units[i].before, (int)(text.len - len), at, units[i].behind);
+		if (weir_str_to_duration_ms(weir_str(iso), &ms))
+			return ms / units[i].divisor;
 	}
 	return -1;
 }

@@ -33,33 +33,37 @@ static struct weir_buf program_folder(char path[4096])
 	return (struct weir_buf){ path, (size_t)len - 1 };
 }
 
+static void add_folder(struct weir_dynbuf *list, struct weir_buf start, const char *end)
+{
+	if (list->len)
+		weir_dynbuf_add_char(list, ',');
+	weir_dynbuf_add_buf(list, start);
+	weir_dynbuf_add_text(list, end);
+}
+
 /*
- * Beside the program's own folder as `cmake --install` lays it out, wherever that
- * is; where it was configured to be installed; and as it is in a build folder.
+ * Nearest first, so that a program finds the drivers that were built with it:
+ * where `cmake --install` puts them beside the program's bin, wherever that is,
+ * or where a build does; then where they were configured to be installed.
  */
 static const char *driver_folders(weir_config *config)
 {
-	static const char installed[] = "/" WEIR_LIBDIR "/weir/drivers", in_bin[] = "/bin";
+	static const char installed[] = "/" WEIR_LIBDIR "/weir/drivers";
+	const struct weir_buf prefix = WEIR_STR(WEIR_PREFIX), bin = WEIR_STR("/bin");
 	char path[4096];
-	struct weir_buf program = program_folder(path), prefix = program;
-	struct weir_dynbuf text;
+	struct weir_buf program = program_folder(path), parent = program;
+	struct weir_dynbuf list;
 
-	weir_dynbuf_init(&text, PATHS_MAX);
-	if (program.len > strlen(in_bin)) {
-		prefix.len -= strlen(in_bin);
-		if (memcmp(path + prefix.len, in_bin, strlen(in_bin)) == 0) {
-			weir_dynbuf_add_buf(&text, prefix);
-			weir_dynbuf_add_text(&text, installed);
-		}
+	weir_dynbuf_init(&list, PATHS_MAX);
+	parent.len -= program.len > bin.len ? bin.len : 0;
+	if (program.len > bin.len && memcmp(path + parent.len, bin.ptr, bin.len) == 0) {
+		if (!weir_str_equal(parent, prefix))
+			add_folder(&list, parent, installed);
+	} else if (program.len) {
+		add_folder(&list, program, "/drivers");
 	}
-	if (!weir_str_equal(weir_dynbuf_view(&text), WEIR_STR(WEIR_PREFIX "/" WEIR_LIBDIR "/weir/drivers")))
-		weir_dynbuf_addf(&text, "%s%s%s", text.len ? "," : "", WEIR_PREFIX, installed);
-	if (program.len) {
-		weir_dynbuf_add_char(&text, ',');
-		weir_dynbuf_add_buf(&text, program);
-		weir_dynbuf_add_text(&text, "/drivers");
-	}
-	return keep(config, &text);
+	add_folder(&list, prefix, installed);
+	return keep(config, &list);
 }
 
 static const char *quarantine_folder(weir_config *config)

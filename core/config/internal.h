@@ -38,7 +38,9 @@ struct weir_entry {
 	struct weir_input input;
 	struct weir_place place;
 	enum weir_layer layer;
-	uint64_t order; /* the layer, then when it came; the highest wins */
+	uint64_t order;               /* the layer, then when it came; the highest wins */
+	const struct weir_field *row; /* NULL: none, or of a driver's section */
+	struct weir_checked checked;
 };
 
 struct weir_value {

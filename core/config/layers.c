@@ -82,7 +82,7 @@ static bool is_leaf(const struct walk *walk, const struct weir_node *node)
 {
 	const struct weir_field *row;
 
-	if (node->kind != WEIR_JSON_OBJECT || !node->first)
+	if (node->kind != WEIR_JSON_OBJECT || !node->first || !node->key.len)
 		return true;
 	row = weir_field_find(weir_field_canonical(walk->key.ptr, false), false);
 	return row && !strchr(row->option.key, '*');

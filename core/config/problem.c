@@ -57,7 +57,8 @@ static size_t begin_line(char line[LINE_MAX_BYTES], const struct weir_place *pla
 	else
 		len = snprintf(line, LINE_MAX_BYTES / 2, "%.400s: ", place->source);
 	if (key)
-		len += snprintf(line + len, LINE_MAX_BYTES / 2, "%.300s%s: ", key, strlen(key) > 300 ? "..." : "");
+		len += snprintf(line + len, LINE_MAX_BYTES / 2, "%.300s%s: ", *key ? key : "\"\"",
+				strlen(key) > 300 ? "..." : "");
 	return (size_t)len;
 }
 

@@ -108,29 +108,28 @@ static struct weir_place value_place(const struct weir_entry *entry)
 	return place;
 }
 
-static void check_entry(weir_config *config, const struct weir_entry *entry, const struct weir_field *row,
-			struct weir_checked *ret)
+static void check_entry(weir_config *config, struct weir_entry *entry)
 {
 	struct weir_place place = value_place(entry);
 	char why[WEIR_WHY_SIZE];
 	int code;
 
-	check_star(config, entry, row);
-	code = weir_check(row, &entry->input, &config->arena, ret, why);
+	check_star(config, entry, entry->row);
+	code = weir_check(entry->row, &entry->input, &config->arena, &entry->checked, why);
 	if (code == WEIR_EINVAL)
 		weir_config_problem_add(config, &place, entry->key, "%s", why);
 	config->no_memory |= code == WEIR_ENOMEM;
 }
 
 /* Of a key that only a driver knows: its text, whatever its type. weir_config_driver() looks closer. */
-static void read_foreign(weir_config *config, const struct weir_entry *entry, struct weir_checked *ret)
+static void read_foreign(weir_config *config, struct weir_entry *entry)
 {
 	static const struct weir_field list = { .option = { .type = WEIR_OPT_LIST } };
 	static const struct weir_field scalar = { .option = { .type = WEIR_OPT_STRING, .flags = WEIR_OPTION_PREFIX } };
 	const struct weir_field *row = entry->input.node->kind == WEIR_JSON_ARRAY ? &list : &scalar;
 	char why[WEIR_WHY_SIZE];
 
-	config->no_memory |= weir_check(row, &entry->input, &config->arena, ret, why) == WEIR_ENOMEM;
+	config->no_memory |= weir_check(row, &entry->input, &config->arena, &entry->checked, why) == WEIR_ENOMEM;
 }
 
 static struct weir_value *value_add(weir_config *config, const char *key)
@@ -144,39 +143,38 @@ static struct weir_value *value_add(weir_config *config, const char *key)
 	return value;
 }
 
-static void check_repeated(weir_config *config, const struct weir_entry *first, const struct weir_entry *entry)
+static void check_any(weir_config *config, struct weir_entry *entry)
 {
-	if (first == entry || entry[-1].place.source != entry->place.source || !entry->place.at.line)
+	entry->row = weir_field_find(entry->key, false);
+	if (entry->row && entry->row->option.type < WEIR_FIELD_OBJECT)
+		check_entry(config, entry);
+	else if (!entry->row && weir_field_owns(entry->key))
+		check_rowless(config, entry);
+	else if (!entry->row)
+		read_foreign(config, entry);
+}
+
+static void check_repeated(weir_config *config, const struct weir_entry *entry, const struct weir_entry *before)
+{
+	if (before->place.source != entry->place.source || !entry->place.at.line)
 		return;
 	weir_config_problem_add(config, &entry->place, entry->key, "is set in this file already, at line %u",
-				entry[-1].place.at.line);
+				before->place.at.line);
 }
 
 /* Entries first..last have the same key; the last one is effective. */
 static void resolve_key(weir_config *config, const struct weir_entry *first, const struct weir_entry *last)
 {
-	struct weir_checked checked = { NULL, 0 };
-	const struct weir_field *row = NULL;
-	struct weir_value *value;
+	struct weir_value *value = value_add(config, last->key);
 
-	for (const struct weir_entry *entry = first; entry <= last; entry++) {
-		check_repeated(config, first, entry);
-		checked = (struct weir_checked){ NULL, 0 };
-		row = weir_field_find(entry->key, false);
-		if (row && row->option.type < WEIR_FIELD_OBJECT)
-			check_entry(config, entry, row, &checked);
-		else if (!row && weir_field_owns(entry->key))
-			check_rowless(config, entry);
-		else if (!row)
-			read_foreign(config, entry, &checked);
-	}
-	value = value_add(config, last->key);
+	for (const struct weir_entry *entry = first + 1; entry <= last; entry++)
+		check_repeated(config, entry, entry - 1);
 	if (!value)
 		return;
-	value->row = row;
+	value->row = last->row;
 	value->entry = last;
-	value->text = checked.text;
-	value->number = checked.number;
+	value->text = last->checked.text;
+	value->number = last->checked.number;
 	value->origin = origin_of(config, last);
 }
 
@@ -218,6 +216,9 @@ void weir_config_resolve(weir_config *config)
 {
 	size_t given;
 
+	/* In the order of the files, so that problems are told in it. */
+	for (size_t i = 0; i < config->entry_count && !config->no_memory; i++)
+		check_any(config, &config->entries[i]);
 	if (config->entry_count)
 		qsort(config->entries, config->entry_count, sizeof *config->entries, entry_compare);
 	for (size_t i = 0, end; i < config->entry_count && !config->no_memory; i = end) {
