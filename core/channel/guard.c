@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "channel/guard.h"
 
+#include <time.h>
+
 #include "base/clock.h"
 #include "channel/fork.h"
 
@@ -17,16 +19,28 @@ enum groups {
 
 /* ---- who may enter ------------------------------------------------------ */
 
-static void lock_groups(struct weir_guard *guard, unsigned groups)
+/*
+ * pthread_mutex_timedlock(3) goes by the wall clock, which may be set meanwhile:
+ * then it is only tried again. (pthread_mutex_clocklock(3) is not known to the
+ * thread sanitizer of gcc 12.)
+ */
+static bool lock_until(pthread_mutex_t *lock, int64_t deadline_ns)
 {
-	if (guard->level == WEIR_THREAD_PROCESS)
-		pthread_mutex_lock(&guard->driver->turn);
-	else if (guard->level == WEIR_THREAD_INSTANCE)
-		pthread_mutex_lock(&guard->turns[0]);
-	else
-		for (unsigned i = 0; i < WEIR_GUARD_GROUPS; i++)
-			if (groups & (1u << i))
-				pthread_mutex_lock(&guard->turns[i]);
+	int64_t left_ns;
+
+	if (deadline_ns == WEIR_NS_NEVER)
+		return pthread_mutex_lock(lock) == 0;
+	while ((left_ns = deadline_ns - weir_clock_now_ns()) > 0) {
+		struct timespec until;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		left_ns += until.tv_nsec;
+		until.tv_sec += left_ns / WEIR_NS_PER_S;
+		until.tv_nsec = left_ns % WEIR_NS_PER_S;
+		if (pthread_mutex_timedlock(lock, &until) == 0)
+			return true;
+	}
+	return pthread_mutex_trylock(lock) == 0;
 }
 
 static void unlock_groups(struct weir_guard *guard, unsigned groups)
@@ -41,15 +55,43 @@ static void unlock_groups(struct weir_guard *guard, unsigned groups)
 				pthread_mutex_unlock(&guard->turns[i]);
 }
 
-static int enter(struct weir_guard *guard, unsigned groups)
+static bool lock_groups(struct weir_guard *guard, unsigned groups, int64_t deadline_ns)
+{
+	unsigned held = 0;
+
+	if (guard->level == WEIR_THREAD_PROCESS)
+		return lock_until(&guard->driver->turn, deadline_ns);
+	if (guard->level == WEIR_THREAD_INSTANCE)
+		return lock_until(&guard->turns[0], deadline_ns);
+	for (unsigned i = 0; i < WEIR_GUARD_GROUPS; i++) {
+		if (!(groups & (1u << i)))
+			continue;
+		if (!lock_until(&guard->turns[i], deadline_ns)) {
+			unlock_groups(guard, held);
+			return false;
+		}
+		held |= 1u << i;
+	}
+	return true;
+}
+
+/* Until deadline_ns: for calls that must not wait for ever behind one that does not return. */
+static int enter_until(struct weir_guard *guard, unsigned groups, int64_t deadline_ns)
 {
 	if (weir_forked(guard->fork_mark))
 		return WEIR_EFORKED;
 	if (!weir_gate_enter(&guard->gate))
 		return WEIR_ECLOSED;
-	if (guard->level != WEIR_THREAD_FREE)
-		lock_groups(guard, groups);
+	if (guard->level != WEIR_THREAD_FREE && !lock_groups(guard, groups, deadline_ns)) {
+		weir_gate_leave(&guard->gate);
+		return WEIR_ETIMEDOUT;
+	}
 	return WEIR_OK;
+}
+
+static int enter(struct weir_guard *guard, unsigned groups)
+{
+	return enter_until(guard, groups, WEIR_NS_NEVER);
 }
 
 static void leave(struct weir_guard *guard, unsigned groups)
@@ -178,6 +220,7 @@ int weir_guard_open(struct weir_guard *guard, const struct weir_host *host, cons
 
 int weir_guard_close(struct weir_guard *guard, int64_t deadline_ns, uint32_t flags, struct weir_error *err)
 {
+	int64_t patience_ns = weir_clock_after_ms(deadline_ns, CALL_GRACE_MS);
 	struct weir_error cause = WEIR_ERROR_INIT;
 	int code;
 
@@ -185,11 +228,10 @@ int weir_guard_close(struct weir_guard *guard, int64_t deadline_ns, uint32_t fla
 		return refuse(guard, WEIR_EFORKED, err);
 	if (!weir_gate_shut(&guard->gate))
 		return refuse(guard, WEIR_ECLOSED, err);
-	if (!weir_gate_wait(&guard->gate, weir_clock_after_ms(deadline_ns, CALL_GRACE_MS)))
+	if (!weir_gate_wait(&guard->gate, patience_ns) ||
+	    (guard->level == WEIR_THREAD_PROCESS && !lock_until(&guard->driver->turn, patience_ns)))
 		return weir_fail(err, WEIR_ETIMEDOUT, "driver %s: does not return from an operation; left open",
 				 guard->driver->table.name);
-	if (guard->level == WEIR_THREAD_PROCESS)
-		pthread_mutex_lock(&guard->driver->turn);
 	code = guard->driver->table.close(guard->inst, deadline_ns, flags, &cause);
 	if (guard->level == WEIR_THREAD_PROCESS)
 		pthread_mutex_unlock(&guard->driver->turn);
@@ -233,7 +275,7 @@ int weir_guard_topic_open(struct weir_guard *guard, const char *ns, const char *
 
 void weir_guard_topic_close(struct weir_guard *guard, struct weir_topic *topic)
 {
-	if (enter(guard, ALL))
+	if (enter_until(guard, ALL, weir_clock_after_ms(weir_clock_now_ns(), CALL_GRACE_MS)))
 		return;
 	guard->driver->table.topic_close(guard->inst, topic);
 	leave(guard, ALL);
@@ -349,7 +391,7 @@ void weir_guard_release(struct weir_guard *guard, void *lease)
 	if (weir_forked(guard->fork_mark))
 		return;
 	if (guard->level <= WEIR_THREAD_INSTANCE)
-		lock_groups(guard, ALL);
+		lock_groups(guard, ALL, WEIR_NS_NEVER);
 	guard->driver->table.release(lease);
 	if (guard->level <= WEIR_THREAD_INSTANCE)
 		unlock_groups(guard, ALL);
@@ -359,7 +401,7 @@ int weir_guard_unsubscribe(struct weir_guard *guard, struct weir_sub *sub, int k
 			   struct weir_error *err)
 {
 	struct weir_error cause = WEIR_ERROR_INIT;
-	int code = enter(guard, ALL);
+	int code = enter_until(guard, ALL, weir_clock_after_ms(deadline_ns, CALL_GRACE_MS));
 
 	if (code)
 		return refuse(guard, code, err);

@@ -252,6 +252,8 @@ int weir_channel_publish(weir_channel *channel, weir_publisher *publisher, const
 	int code = start_job(channel, publisher, count, atomic, &job, err);
 
 	*accepted = 0;
+	if (code)
+		return code;
 	while (!code && *accepted < count) {
 		size_t left = count - *accepted, taken;
 
@@ -259,6 +261,6 @@ int weir_channel_publish(weir_channel *channel, weir_publisher *publisher, const
 		*accepted += taken;
 	}
 	if (coarse_now_ns() - job.now_ns > BLOCKED_MS * WEIR_NS_PER_MS)
-		weir_backend_breach(channel->backend, WEIR_BREACH_BLOCKED);
+		weir_backend_breach(job.lane->backend, WEIR_BREACH_BLOCKED);
 	return code;
 }

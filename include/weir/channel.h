@@ -118,7 +118,8 @@ struct weir_completion {
 
 /*
  * Where completions go: make one per thread that publishes, so that each gets
- * its completions in batches. Calls of one sink never overlap.
+ * its completions in batches. Calls of one sink never overlap. A publisher may
+ * be used by one thread at a time: publishing takes no lock.
  */
 typedef struct weir_publisher weir_publisher;
 typedef void weir_completion_fn(void *ctx, const struct weir_completion *completions, size_t count);
@@ -128,7 +129,7 @@ int weir_publisher_new(weir_runtime *runtime, weir_completion_fn *done, void *ct
 void weir_publisher_free(weir_publisher *publisher);
 
 struct weir_publish_item {
-	weir_event *event; /* encoded before the call returns; stays the caller's */
+	weir_event *event; /* encoded before the call returns; stays the caller's; not twice in one call */
 	uint64_t tag;
 };
 

@@ -22,6 +22,9 @@
  *   R1  Structs that cross the boundary begin with `size`. The side that
  *       allocates sets it to its own sizeof; the other side reads or writes no
  *       further than that. Fields are only appended, numbers never reused.
+ *       Structs that cross in arrays (weir_publish, weir_driver_event, weir_token,
+ *       weir_header, weir_setting, weir_option) keep their size within a major
+ *       version: both sides step by their own sizeof.
  *   R2  No operation blocks, except open, close, flush, unsubscribe and the
  *       topic_* group, which keep their deadline. Deadlines are absolute
  *       CLOCK_MONOTONIC nanoseconds; 0 means "do not wait".
