@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -88,17 +89,16 @@ static int open_first(const struct addrinfo *list)
 	return fd;
 }
 
+/* Both kinds of address have the port in the same place. */
+_Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "port");
+
 static uint16_t port_of(int fd)
 {
-	struct sockaddr_storage address = { 0 };
+	struct sockaddr_in6 address = { 0 };
 	socklen_t len = sizeof address;
 	void *any = &address;
-	const struct sockaddr_in *in = any;
-	const struct sockaddr_in6 *in6 = any;
 
-	if (getsockname(fd, any, &len))
-		return 0;
-	return ntohs(address.ss_family == AF_INET ? in->sin_port : in6->sin6_port);
+	return getsockname(fd, any, &len) ? 0 : ntohs(address.sin6_port);
 }
 
 int weir_http_listen_socket(const char *address, int *ret, uint16_t *port, struct weir_error *err)
