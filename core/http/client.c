@@ -72,21 +72,15 @@ int weir_http_client_new(struct weir_loop *loop, const struct weir_http_client_o
 	struct weir_http_client *client = weir_mem_zalloc(1, sizeof *client);
 	int code;
 
-	if (!client || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-		weir_mem_free(client);
+	if (!client)
 		return weir_fail(err, WEIR_ENOMEM, "out of memory for the HTTP client");
-	}
 	client->loop = loop;
 	client->soon_timer.fire = on_soon;
 	client->idle_timer.fire = on_idle;
 	code = copy_options(client, options);
-	if (code != WEIR_OK)
-		weir_fail(err, code, "out of memory for the HTTP client");
-	else
-		code = weir_http_multi_init(client, err);
 	if (code != WEIR_OK) {
 		weir_http_client_free(client);
-		return code;
+		return weir_fail(err, code, "out of memory for the HTTP client");
 	}
 	*ret = client;
 	return WEIR_OK;
@@ -104,7 +98,6 @@ void weir_http_client_free(struct weir_http_client *client)
 	weir_mem_free(client->ca_file);
 	weir_mem_free(client->user_agent);
 	weir_mem_free(client);
-	curl_global_cleanup();
 }
 
 /* https is libcurl's business as a whole; http needs it for the way to the connection only. */

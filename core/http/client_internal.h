@@ -120,7 +120,11 @@ void weir_http_client_soon(struct weir_http_client *client);
 
 /* ---- client_multi.c: libcurl's multi handle on the loop -------------------- */
 
-int weir_http_multi_init(struct weir_http_client *client, struct weir_error *err);
+/*
+ * Makes it when it is first needed: libcurl and its TLS library take some 2 MiB,
+ * which a process without traffic is spared. WEIR_ENOMEM.
+ */
+int weir_http_multi_ready(struct weir_http_client *client);
 void weir_http_multi_fini(struct weir_http_client *client);
 /* Makes easy->handle (set before, as is easy->client) open its sockets by the client's rules. WEIR_ENOMEM. */
 int weir_http_easy_setup(struct weir_http_easy *easy);

@@ -263,14 +263,20 @@ static int on_timer(CURLM *multi, long timeout_ms, void *ctx)
 
 /* ---- the handle ----------------------------------------------------------------- */
 
-int weir_http_multi_init(struct weir_http_client *client, struct weir_error *err)
+int weir_http_multi_ready(struct weir_http_client *client)
 {
 	long connections = (long)client->options.max_connections;
 
+	if (client->multi)
+		return WEIR_OK;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return WEIR_ENOMEM;
 	client->multi_timer.fire = on_multi_timer;
 	client->multi = curl_multi_init();
-	if (!client->multi)
-		return weir_fail(err, WEIR_ENOMEM, "out of memory for the HTTP client");
+	if (!client->multi) {
+		curl_global_cleanup();
+		return WEIR_ENOMEM;
+	}
 	curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
 	curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -283,10 +289,12 @@ int weir_http_multi_init(struct weir_http_client *client, struct weir_error *err
 
 void weir_http_multi_fini(struct weir_http_client *client)
 {
-	if (client->multi)
-		curl_multi_cleanup(client->multi);
+	if (!client->multi)
+		return;
+	curl_multi_cleanup(client->multi);
 	weir_loop_timer_cancel(client->loop, &client->multi_timer);
 	for (size_t i = 0; i < client->socket_slots; i++)
 		socket_free(client->sockets[i]);
 	weir_mem_free(client->sockets);
+	curl_global_cleanup();
 }

@@ -182,7 +182,8 @@ static int transfer_new(struct weir_http_target *target, struct weir_http_transf
 	transfer->easy.client = target->client;
 	transfer->easy.done = on_easy_done;
 	weir_dynbuf_init(&transfer->text, HEADER_TEXT_MAX);
-	transfer->easy.handle = curl_easy_init();
+	if (weir_http_multi_ready(target->client) == WEIR_OK)
+		transfer->easy.handle = curl_easy_init();
 	if (transfer->easy.handle)
 		code = set_up(transfer, target);
 	if (code != WEIR_OK) {

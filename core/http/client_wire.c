@@ -187,7 +187,8 @@ static void on_connected(struct weir_http_easy *easy, CURLcode result)
 
 static int connect_start(struct weir_http_easy *easy, const struct weir_http_target *target)
 {
-	easy->handle = curl_easy_init();
+	if (weir_http_multi_ready(easy->client) == WEIR_OK)
+		easy->handle = curl_easy_init();
 	if (!easy->handle)
 		return WEIR_ENOMEM;
 	SET(easy->handle, CURLOPT_URL, target->url);
