@@ -159,6 +159,25 @@ static void servers_share_an_address(void **state)
 	weir_loop_free(loop);
 }
 
+static void every_address_is_listened_on(void **state)
+{
+	struct weir_http_server_options options = { .handler = http_answer_202 };
+	struct weir_http_server *server;
+	struct weir_loop *loop;
+	uint16_t port = 0;
+	int fd;
+
+	(void)state;
+	assert_int_equal(weir_loop_new(&loop, NULL), WEIR_OK);
+	assert_int_equal(weir_http_server_new(loop, &options, &server, NULL), WEIR_OK);
+	assert_int_equal(weir_http_server_listen(server, ":0", &port, NULL), WEIR_OK);
+	assert_int_not_equal(port, 0);
+	fd = http_connect(port);
+	close(fd);
+	weir_http_server_free(server);
+	weir_loop_free(loop);
+}
+
 static void bad_address_is_named(void **state)
 {
 	static const char *const bad[] = {
@@ -266,6 +285,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(drain_waits_for_the_request_that_is_handled, start, stop),
 		cmocka_unit_test_setup_teardown(drain_waits_for_the_request_that_is_read, start, stop),
 		cmocka_unit_test_setup_teardown(servers_share_an_address, start, stop),
+		cmocka_unit_test_setup_teardown(every_address_is_listened_on, start, stop),
 		cmocka_unit_test_setup_teardown(bad_address_is_named, start, stop),
 		cmocka_unit_test_setup_teardown(address_that_is_taken_is_named, start, stop),
 		cmocka_unit_test_setup_teardown(many_connections_come_and_go, start, stop),
