@@ -45,20 +45,9 @@ struct publishing {
 
 /* ---- events -------------------------------------------------------------- */
 
-static bool is_json(struct weir_buf data)
-{
-	struct weir_json_scan scan;
-	struct weir_json_token token;
-
-	weir_json_init(&scan, data, JSON_DEPTH);
-	while (weir_json_next(&scan, &token) > WEIR_JSON_END)
-		;
-	return token.kind == WEIR_JSON_END;
-}
-
 static const char *guess_type(struct weir_buf data)
 {
-	if (is_json(data))
+	if (weir_json_is_valid(data, JSON_DEPTH))
 		return "application/json";
 	return weir_str_is_utf8(data) ? "text/plain" : "application/octet-stream";
 }

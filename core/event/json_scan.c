@@ -178,7 +178,6 @@ static enum weir_json_kind scan_string(struct weir_json_scan *scan, struct weir_
 	size_t start = scan->at + 1;
 	size_t at = start;
 
-	ret->escaped = false;
 	for (;;) {
 		const char *error = NULL;
 		size_t len;
@@ -351,6 +350,9 @@ static enum weir_json_kind next_more(struct weir_json_scan *scan, struct weir_js
 
 enum weir_json_kind weir_json_next(struct weir_json_scan *scan, struct weir_json_token *ret)
 {
+	/* A token is a value that may be copied whole, whatever its kind. */
+	ret->escaped = false;
+	ret->integer = false;
 	if (scan->error)
 		return fail(scan, ret, scan->error_offset, scan->error);
 	skip_space(scan);
