@@ -64,6 +64,8 @@ static void flush_lane(struct weir_lane *lane)
 	size_t count = lane->done_count;
 
 	lane->done_count = 0;
+	/* First: who hears of a completion may publish at once. */
+	weir_lane_give_back(lane);
 	if (count)
 		weir_publisher_tell(lane, lane->done_owner, lane->done, count);
 }
@@ -354,7 +356,6 @@ void weir_dispatch_flush(struct weir_backend *backend)
 		backend->touched_lanes = lane->next_touched;
 		lane->touched = false;
 		flush_lane(lane);
-		weir_lane_give_back(lane);
 	}
 	while (backend->touched_subs) {
 		struct weir_subscription *sub = backend->touched_subs;

@@ -284,26 +284,28 @@ void weir_guard_topic_close(struct weir_guard *guard, struct weir_topic *topic)
 int weir_guard_publish(struct weir_guard *guard, const struct weir_publish *items, size_t count, size_t *accepted,
 		       struct weir_error *err)
 {
-	struct weir_error cause;
 	int code = enter(guard, PUBLISH);
 
 	*accepted = 0;
 	if (code)
 		return refuse(guard, code, err);
-	cause.size = sizeof cause;
-	cause.code = 0;
-	code = guard->driver->table.publish(guard->inst, items, count, accepted, &cause);
-	leave(guard, PUBLISH);
-	if (*accepted > count || (code == WEIR_OK) != (*accepted == count)) {
-		/* Which were taken cannot be told: treat as taken what may have been. Completions will tell. */
-		atomic_fetch_add_explicit(&guard->broken, 1, memory_order_relaxed);
-		if (*accepted >= count) {
-			*accepted = count;
-			return WEIR_OK;
-		}
-		return code ? finish(guard, "publish", code, &cause, err) : refuse(guard, WEIR_EINTERNAL, err);
+	/* The caller's own: clearing another one costs as much as the rest of this. */
+	if (err) {
+		err->size = sizeof *err;
+		err->code = 0;
 	}
-	return finish(guard, "publish", code, &cause, err);
+	code = guard->driver->table.publish(guard->inst, items, count, accepted, err);
+	leave(guard, PUBLISH);
+	if (code == WEIR_OK && *accepted == count)
+		return WEIR_OK;
+	if (code != WEIR_OK && *accepted < count)
+		return finish(guard, "publish", code, err, err);
+	/* Which were taken cannot be told: those that may have been, count as taken. Completions will tell. */
+	atomic_fetch_add_explicit(&guard->broken, 1, memory_order_relaxed);
+	if (*accepted < count)
+		return refuse(guard, WEIR_EINTERNAL, err);
+	*accepted = count;
+	return WEIR_OK;
 }
 
 int weir_guard_flush(struct weir_guard *guard, int64_t deadline_ns, uint64_t *left)
