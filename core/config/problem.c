@@ -62,8 +62,9 @@ static size_t begin_line(char line[LINE_MAX_BYTES], const struct weir_place *pla
 	return (size_t)len;
 }
 
-static void add_line(weir_config *config, struct weir_lines *lines, const struct weir_place *place, const char *key,
-		     const char *format, va_list args)
+__attribute__((format(printf, 5, 0))) static void add_line(weir_config *config, struct weir_lines *lines,
+							   const struct weir_place *place, const char *key,
+							   const char *format, va_list args)
 {
 	char line[LINE_MAX_BYTES];
 	size_t len = begin_line(line, place, key);
