@@ -84,17 +84,13 @@ static void refresh_date(struct weir_http_writer *writer, int64_t now_ns)
 	writer->date_until_ns = now_ns + (1000 - wall_ms % 1000) * WEIR_NS_PER_MS;
 }
 
-/* `closing` may be set already, by the server's own refusal. */
-static void decide_closing(struct weir_http_connection *connection)
+static void decide_closing(struct weir_http_connection *connection, const struct weir_http_parser *parser)
 {
 	const struct weir_http_server *server = connection->server;
-	const struct weir_http_parser *parser = &connection->request->parser;
 
-	if (connection->closing)
-		return;
 	connection->polite = parser->close || (!parser->minor && !parser->keep_alive);
-	connection->closing =
-	    connection->polite || server->draining || connection->served >= server->limits.max_keepalive_requests;
+	connection->closing = connection->polite || server->draining ||
+			      connection->served >= server->limits.max_keepalive_requests;
 }
 
 struct weir_dynbuf *weir_http_response_begin(struct weir_http_connection *connection, int status)
@@ -105,7 +101,9 @@ struct weir_dynbuf *weir_http_response_begin(struct weir_http_connection *connec
 
 	if (now_ns >= writer->date_until_ns)
 		refresh_date(writer, now_ns);
-	decide_closing(connection);
+	/* When the server itself refuses that is decided, and there may be no request. */
+	if (!connection->closing)
+		decide_closing(connection, &connection->request->parser);
 	weir_dynbuf_reset(head);
 	weir_dynbuf_add_buf(head, WEIR_STR("HTTP/1.1 "));
 	weir_dynbuf_add_uint(head, (uint64_t)status);
