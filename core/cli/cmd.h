@@ -76,6 +76,7 @@ struct weir_cmd {
 extern const struct weir_cmd weir_cmd_config;
 extern const struct weir_cmd weir_cmd_drivers;
 extern const struct weir_cmd weir_cmd_publish;
+extern const struct weir_cmd weir_cmd_serve;
 extern const struct weir_cmd weir_cmd_tail;
 extern const struct weir_cmd weir_cmd_version;
 

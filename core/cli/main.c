@@ -12,6 +12,7 @@
 #include "base/near.h"
 
 static const struct weir_cmd *const commands[] = {
+	&weir_cmd_serve,
 	&weir_cmd_publish,
 	&weir_cmd_tail,
 	&weir_cmd_drivers,

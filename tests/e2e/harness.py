@@ -175,11 +175,12 @@ class Weir:
         self.folder = tempfile.mkdtemp(prefix="weir-e2e-")
         self.config = {
             "dispatcher": {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "drainTimeout": "PT5S"},
-            "embedded": {"path": os.path.join(self.folder, "data")},
         }
         self.config["dispatcher"]["quarantine"] = {"path": os.path.join(self.folder, "quarantine")}
         if kind:
             self.config["channel"] = {"default": {"kind": kind}}
+        if kind != "InMemoryChannel":
+            self.config["embedded"] = {"path": os.path.join(self.folder, "data")}
         for key, value in (config or {}).items():
             if isinstance(value, dict):
                 self.config.setdefault(key, {}).update(value)
@@ -228,6 +229,7 @@ class Weir:
                         self.port, self.admin_port = int(found[1]), int(found[2] or 0)
                         self.ready_line = line
                     self.changed.notify_all()
+        process.wait()
         with self.changed:
             self.changed.notify_all()
 
@@ -249,7 +251,7 @@ class Weir:
             if condition(answer):
                 return answer
             if time.monotonic() > deadline:
-                raise AssertionError(f"waited {DEADLINE:.0f} s for {path}; last: {answer.status} {answer.body!r}")
+                raise AssertionError(f"waited {DEADLINE:.0f} s for {path}; last: {answer.status} {answer.body[-2000:]!r}")
             time.sleep(0.01)
 
     def get(self, path):
@@ -378,7 +380,7 @@ class TestCase(unittest.TestCase):
 
         def reached(answer):
             seen = answer.json()["channels"][0]["subscriptions"][0]
-            return all(seen.get(name) == value for name, value in figures.items())
+            return all(seen[name] == value for name, value in figures.items())
 
         weir.wait_admin("/status", reached)
 

@@ -14,7 +14,7 @@ class Retries(TestCase):
         server.send("/shop/orders", "1", b"same")
         requests = to.wait(4)
         self.assertEqual({(request.id, request.body) for request in requests}, {("1", b"same")})
-        self.wait_delivered(server, delivered=1, retries=3, dead_lettered=0, quarantined=0)
+        self.wait_delivered(server, delivered=1, retries=3, deadLettered=0, quarantined=0)
 
     def test_a_connection_that_breaks_is_tried_again(self):
         to = self.sink(lambda request, before: None if before < 2 else 200)
@@ -64,7 +64,7 @@ class DeadLetters(TestCase):
         )
         server.send("/shop/orders", "1", b"payload", partitionkey="k")
         letter = dead.wait(1)[0]
-        self.wait_delivered(server, dead_lettered=1, delivered=0, quarantined=0)
+        self.wait_delivered(server, deadLettered=1, delivered=0, quarantined=0)
         return to, letter
 
     def test_when_retries_are_exhausted_the_sink_gets_the_event_and_the_reason(self):
@@ -98,7 +98,7 @@ class DeadLetters(TestCase):
         )
         server.send("/shop/orders", "1")
         dead.wait(3)
-        self.wait_delivered(server, dead_lettered=1, quarantined=0)
+        self.wait_delivered(server, deadLettered=1, quarantined=0)
 
     def test_the_sink_may_be_a_channel(self):
         dead = self.sink()
@@ -110,7 +110,7 @@ class DeadLetters(TestCase):
         server.send("/shop/orders", "1")
         letter = dead.wait(1)[0]
         self.assertEqual((letter.id, letter.headers["ce-knativeerrorcode"]), ("1", "400"))
-        self.wait_delivered(server, dead_lettered=1)
+        self.wait_delivered(server, deadLettered=1)
 
 
 class Quarantine(TestCase):
@@ -124,7 +124,7 @@ class Quarantine(TestCase):
         self.assertEqual((note["event"]["id"], note["event"]["data"]), ("1", {"a": 1.0}))
         self.assertEqual((note["failure"]["destination"], note["failure"]["status"]), (to.url, 400))
         self.assertEqual(base64_text(note["failure"]["answer_base64"]), "never")
-        self.wait_delivered(server, quarantined=1, delivered=0, dead_lettered=0)
+        self.wait_delivered(server, quarantined=1, delivered=0, deadLettered=0)
 
     def test_a_sink_that_is_down_leads_there(self):
         to = self.sink(lambda *_: 500)
