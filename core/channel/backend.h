@@ -101,6 +101,7 @@ struct weir_backend {
 	struct weir_subscription *touched_subs;
 	weir_delivery **out;
 	int64_t next_expiry_ns;
+	bool dead; /* as `fatal` */
 
 	pthread_mutex_t map_lock;
 	struct weir_ptrmap subs, topics;
@@ -175,6 +176,10 @@ bool weir_dispatch(struct weir_backend *backend);
 /* Hands over what a turn has gathered. */
 void weir_dispatch_flush(struct weir_backend *backend);
 void weir_dispatch_early(struct weir_backend *backend);
+/* The last events, when nothing is polled any more: completions count, deliveries are given back. */
+void weir_dispatch_rest(struct weir_backend *backend);
+/* The instance is dead. */
+void weir_dispatch_fatal(struct weir_backend *backend, const struct weir_error *why);
 void weir_dispatch_free_early(struct weir_backend *backend);
 /* Completes publishes whose deadline is before `before_ns`. */
 void weir_dispatch_expire(struct weir_backend *backend, int64_t before_ns);

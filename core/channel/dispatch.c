@@ -157,20 +157,20 @@ static void set_up(struct weir_backend *backend, bool up, const struct weir_driv
 				 up ? "reachable again" : "not reachable: ", up ? "" : why.text);
 }
 
-static void set_fatal(struct weir_backend *backend, const struct weir_driver_event *event)
+void weir_dispatch_fatal(struct weir_backend *backend, const struct weir_error *error)
 {
 	struct weir_error why;
-	bool first;
 
-	weir_guard_error(&why, event->error, WEIR_EFATAL, "the instance is dead");
+	if (backend->dead)
+		return;
+	backend->dead = true;
+	backend->next_expiry_ns = 0;
+	weir_guard_error(&why, error, WEIR_EFATAL, "the instance is dead");
 	pthread_mutex_lock(&backend->lock);
-	first = !backend->fatal;
 	backend->fatal = true;
 	backend->error = why;
 	pthread_mutex_unlock(&backend->lock);
-	if (first)
-		weir_backend_log(backend, 0, "dead until Weir is restarted: %s", why.text);
-	weir_dispatch_expire(backend, WEIR_NS_NEVER);
+	weir_backend_log(backend, 0, "dead until Weir is restarted: %s", why.text);
 }
 
 static void renew_caps(struct weir_backend *backend)
@@ -301,7 +301,7 @@ static bool on_instance(struct weir_backend *backend, const struct weir_driver_e
 		renew_caps(backend);
 		return true;
 	case WEIR_EV_FATAL:
-		set_fatal(backend, event);
+		weir_dispatch_fatal(backend, event->error);
 		return true;
 	case WEIR_EV_WRITABLE:
 		return true;
@@ -386,6 +386,23 @@ void weir_dispatch_early(struct weir_backend *backend)
 		backend->early_count--;
 		weir_mem_free(early);
 	}
+}
+
+static void give_back(struct weir_backend *backend, const struct weir_driver_event *event)
+{
+	if (event->type == WEIR_EV_PUBLISHED)
+		on_published(backend, event);
+	else if (event->type == WEIR_EV_DELIVER && event->lease)
+		weir_guard_release(&backend->guard, event->lease);
+}
+
+void weir_dispatch_rest(struct weir_backend *backend)
+{
+	for (; backend->at < backend->count; backend->at++)
+		give_back(backend, &backend->events[backend->at]);
+	for (const struct weir_early *early = backend->early; early; early = early->next)
+		give_back(backend, &early->event);
+	weir_dispatch_free_early(backend);
 }
 
 void weir_dispatch_free_early(struct weir_backend *backend)

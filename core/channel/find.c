@@ -4,14 +4,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/dynbuf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/settings.h"
 
 #define PREFIX "weir-driver-"
 #define SUFFIX ".so"
+#define KINDS  "drivers.kinds."
 
 enum { MAX_SEARCHED = 16 * 1024, MAX_PATH = 4096 };
 
@@ -176,6 +179,45 @@ static const char *trusted(const weir_config *config, const char *key)
 	return weir_config_get(config, key);
 }
 
+/* The file that the configuration names for a kind. */
+static struct weir_found *named_file(struct weir_found_list *list, const char *kind, const char *path,
+				     struct weir_error *err)
+{
+	struct weir_found *found;
+
+	for (found = list->first; found; found = found->next)
+		if (strcmp(found->path, path) == 0 && strcasecmp(found->named, kind) == 0)
+			return found;
+	found = found_new(path);
+	if (!found) {
+		weir_fail(err, WEIR_ENOMEM, "driver %s: %s", path, weir_code_text(WEIR_ENOMEM));
+		return NULL;
+	}
+	snprintf(found->named, sizeof found->named, "%s", kind);
+	inspect(found, list->allow_unsafe);
+	if (!found->problem && strcasecmp(found->note.kind, kind) != 0) {
+		found->problem = true;
+		weir_fail(&found->error, WEIR_EINVAL, "driver %s: is for kind %s, but drivers.kinds.%s names it", path,
+			  found->note.kind, kind);
+	}
+	append_last(list, found);
+	return found;
+}
+
+/* Those that the configuration names come into the list like those of folders. */
+static int add_named(const weir_config *config, struct weir_found_list *list)
+{
+	const char *key;
+
+	for (size_t i = 0; (key = weir_config_key(config, KINDS, i)); i++) {
+		const char *path = trusted(config, key);
+
+		if (path && list->count < WEIR_FOUND_MAX && !named_file(list, key + strlen(KINDS), path, NULL))
+			return WEIR_ENOMEM;
+	}
+	return WEIR_OK;
+}
+
 static int add_folders(const weir_config *config, struct weir_found_list *list, struct weir_dynbuf *searched)
 {
 	const char *path = trusted(config, "drivers.path");
@@ -213,6 +255,8 @@ int weir_find(const weir_config *config, struct weir_found_list *list, struct we
 	    trusted(config, "drivers.allowUnsafePath") && weir_config_get_bool(config, "drivers.allowUnsafePath");
 	code = add_builtins(list);
 	if (!code)
+		code = add_named(config, list);
+	if (!code)
 		code = add_folders(config, list, &searched);
 	if (!code) {
 		list->searched = weir_mem_strdup(searched.len ? searched.ptr : "no folder");
@@ -236,31 +280,6 @@ void weir_find_fini(struct weir_found_list *list)
 	}
 	weir_mem_free(list->searched);
 	list->searched = NULL;
-}
-
-/* The file that the configuration names for a kind. */
-static struct weir_found *named_file(struct weir_found_list *list, const char *kind, const char *path,
-				     struct weir_error *err)
-{
-	struct weir_found *found;
-
-	for (found = list->first; found; found = found->next)
-		if (strcmp(found->path, path) == 0 && strcmp(found->named, kind) == 0)
-			return found;
-	found = found_new(path);
-	if (!found) {
-		weir_fail(err, WEIR_ENOMEM, "driver %s: %s", path, weir_code_text(WEIR_ENOMEM));
-		return NULL;
-	}
-	snprintf(found->named, sizeof found->named, "%s", kind);
-	inspect(found, list->allow_unsafe);
-	if (!found->problem && strcmp(found->note.kind, kind) != 0) {
-		found->problem = true;
-		weir_fail(&found->error, WEIR_EINVAL, "driver %s: is for kind %s, but drivers.kinds.%s names it", path,
-			  found->note.kind, kind);
-	}
-	append_last(list, found);
-	return found;
 }
 
 /* A file that cannot be used and does not say for which kind it is may be the one that is missed. */
@@ -294,7 +313,7 @@ struct weir_found *weir_find_kind(const weir_config *config, struct weir_found_l
 	char key[128];
 	const char *path = NULL;
 
-	if (snprintf(key, sizeof key, "drivers.kinds.%s", kind) < (int)sizeof key)
+	if (snprintf(key, sizeof key, KINDS "%s", kind) < (int)sizeof key)
 		path = trusted(config, key);
 	if (path)
 		return named_file(list, kind, path, err);

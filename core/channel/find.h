@@ -46,9 +46,8 @@ int weir_find(const weir_config *config, struct weir_found_list *list, struct we
 void weir_find_fini(struct weir_found_list *list);
 
 /*
- * The driver to use for a kind; one with a problem only if there is no other.
- * NULL: none. A kind that `drivers.kinds` gives a path is looked for here too,
- * because which kinds may be asked for is known only when one is.
+ * The driver to use for a kind: the one that `drivers.kinds` names, whatever is
+ * wrong with it; else one with a problem only if there is no other. NULL: none.
  */
 struct weir_found *weir_find_kind(const weir_config *config, struct weir_found_list *list, const char *kind,
 				  struct weir_error *err);

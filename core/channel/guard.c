@@ -214,28 +214,43 @@ int weir_guard_open(struct weir_guard *guard, const struct weir_host *host, cons
 		return weir_fail(err, WEIR_EINTERNAL, "driver %s: open gave no instance", driver->table.name);
 	code = first_caps(guard, caps, err);
 	if (code)
-		weir_guard_close(guard, weir_clock_now_ns(), WEIR_CLOSE_ABORT, NULL);
+		weir_guard_abort(guard);
 	return code;
 }
 
-int weir_guard_close(struct weir_guard *guard, int64_t deadline_ns, uint32_t flags, struct weir_error *err)
+int weir_guard_shut(struct weir_guard *guard, int64_t deadline_ns, struct weir_error *err)
 {
-	int64_t patience_ns = weir_clock_after_ms(deadline_ns, CALL_GRACE_MS);
-	struct weir_error cause = WEIR_ERROR_INIT;
-	int code;
-
 	if (weir_forked(guard->fork_mark))
 		return refuse(guard, WEIR_EFORKED, err);
 	if (!weir_gate_shut(&guard->gate))
 		return refuse(guard, WEIR_ECLOSED, err);
-	if (!weir_gate_wait(&guard->gate, patience_ns) ||
-	    (guard->level == WEIR_THREAD_PROCESS && !lock_until(&guard->driver->turn, patience_ns)))
+	if (!weir_gate_wait(&guard->gate, weir_clock_after_ms(deadline_ns, CALL_GRACE_MS)))
 		return weir_fail(err, WEIR_ETIMEDOUT, "driver %s: does not return from an operation; left open",
 				 guard->driver->table.name);
+	return WEIR_OK;
+}
+
+int weir_guard_close(struct weir_guard *guard, int64_t deadline_ns, uint32_t flags, struct weir_error *err)
+{
+	struct weir_error cause = WEIR_ERROR_INIT;
+	bool alone = guard->level == WEIR_THREAD_PROCESS;
+	int code;
+
+	if (alone && !lock_until(&guard->driver->turn, weir_clock_after_ms(deadline_ns, CALL_GRACE_MS)))
+		return weir_fail(err, WEIR_ETIMEDOUT, "driver %s: another instance does not return from an operation",
+				 guard->driver->table.name);
 	code = guard->driver->table.close(guard->inst, deadline_ns, flags, &cause);
-	if (guard->level == WEIR_THREAD_PROCESS)
+	if (alone)
 		pthread_mutex_unlock(&guard->driver->turn);
 	return finish(guard, "close", code, &cause, err);
+}
+
+void weir_guard_abort(struct weir_guard *guard)
+{
+	int64_t now = weir_clock_now_ns();
+
+	if (weir_guard_shut(guard, now, NULL) == WEIR_OK)
+		weir_guard_close(guard, now, WEIR_CLOSE_ABORT, NULL);
 }
 
 /* ---- operations --------------------------------------------------------- */

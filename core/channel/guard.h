@@ -43,11 +43,14 @@ int weir_guard_open(struct weir_guard *guard, const struct weir_host *host, cons
 		    size_t count, struct weir_caps *caps, struct weir_error *err);
 
 /*
- * Refuses further calls, waits for those under way, closes the instance.
- * WEIR_ETIMEDOUT with the instance left open if a call does not come back by
- * deadline_ns + 0.5 s.
+ * Refuses further calls and waits for those under way. WEIR_ETIMEDOUT: one does
+ * not come back by deadline_ns + 0.5 s; then the instance can never be closed.
  */
+int weir_guard_shut(struct weir_guard *guard, int64_t deadline_ns, struct weir_error *err);
+/* After shutting. Closes the instance. */
 int weir_guard_close(struct weir_guard *guard, int64_t deadline_ns, uint32_t flags, struct weir_error *err);
+/* Both, at once: for an instance that turned out to be of no use. */
+void weir_guard_abort(struct weir_guard *guard);
 /* After close and the last release, or after an open that failed. */
 void weir_guard_fini(struct weir_guard *guard);
 

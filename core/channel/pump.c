@@ -15,6 +15,7 @@ enum {
 	POLL_FAILED_MS = 100,
 	SPIN_LIMIT = 64, /* empty polls in a row while event_fd says otherwise */
 	SPIN_MS = 5,
+	DEAD_AFTER_MS = 500, /* after which a dead instance will not complete what it took */
 	EXPIRE_AHEAD_MS = 5, /* deadlines that lie this close together are served by one scan */
 };
 
@@ -65,12 +66,31 @@ static void hand_out_held(struct weir_backend *backend)
 static void expire_due(struct weir_backend *backend)
 {
 	int64_t now = weir_clock_now_ns();
+	int64_t ahead_ms = EXPIRE_AHEAD_MS;
 
 	if (now < backend->next_expiry_ns)
 		return;
 	/* What is published from now on has a later deadline than this. */
 	backend->next_expiry_ns = weir_clock_after_ms(now, backend->publish_timeout_ms);
-	weir_dispatch_expire(backend, weir_clock_after_ms(now, EXPIRE_AHEAD_MS));
+	if (backend->dead && backend->publish_timeout_ms > DEAD_AFTER_MS) {
+		/* Nothing will come; but a publish that is in the driver at this moment may still be refused. */
+		ahead_ms = backend->publish_timeout_ms - DEAD_AFTER_MS;
+		backend->next_expiry_ns = weir_clock_after_ms(now, DEAD_AFTER_MS);
+	}
+	weir_dispatch_expire(backend, weir_clock_after_ms(now, ahead_ms));
+}
+
+static int poll_failed(struct weir_backend *backend, int code)
+{
+	static const struct weir_error fatal = { .size = sizeof fatal,
+						 .code = WEIR_EFATAL,
+						 .text = "poll says that the instance is dead" };
+
+	if (code == WEIR_EFATAL)
+		weir_dispatch_fatal(backend, &fatal);
+	else
+		weir_backend_breach(backend, WEIR_BREACH_POLL);
+	return POLL_FAILED_MS;
 }
 
 /* One turn. Returns how long to wait for the next, in milliseconds: 0: not at all, -1: until something happens. */
@@ -94,10 +114,8 @@ static int turn(struct weir_backend *backend)
 	if (!weir_dispatch(backend))
 		wait_ms = STALLED_MS;
 	weir_dispatch_flush(backend);
-	if (code && code != WEIR_ETIMEDOUT && code != WEIR_EAGAIN) {
-		weir_backend_breach(backend, WEIR_BREACH_POLL);
-		wait_ms = POLL_FAILED_MS;
-	}
+	if (code && code != WEIR_ETIMEDOUT && code != WEIR_EAGAIN)
+		wait_ms = poll_failed(backend, code);
 	end_turn(backend);
 	return wait_ms;
 }
@@ -156,21 +174,23 @@ static int pump_open(struct weir_backend *backend, struct weir_error *err)
 	backend->event_fd = weir_guard_event_fd(&backend->guard);
 	if (backend->event_fd >= 0)
 		return WEIR_OK;
-	weir_guard_close(&backend->guard, weir_clock_now_ns(), WEIR_CLOSE_ABORT, NULL);
+	weir_guard_abort(&backend->guard);
 	return weir_fail(err, WEIR_EINTERNAL, "driver %s: event_fd gave no descriptor", backend->driver->table.name);
 }
 
 static void pump_close(struct weir_backend *backend)
 {
 	struct weir_error error = WEIR_ERROR_INIT;
+	int code = weir_guard_shut(&backend->guard, backend->close_deadline_ns, &error);
 
 	begin_turn(backend);
-	weir_dispatch_flush(backend);
-	/* Whoever still waits is told the truth: nobody knows. */
+	/* No call is in the driver any more: what is pending now stays so, and nobody knows what becomes of it. */
+	weir_dispatch_rest(backend);
 	weir_dispatch_expire(backend, WEIR_NS_NEVER);
 	weir_dispatch_flush(backend);
 	end_turn(backend);
-	weir_guard_close(&backend->guard, backend->close_deadline_ns, WEIR_CLOSE_FLUSH, &error);
+	if (!code)
+		weir_guard_close(&backend->guard, backend->close_deadline_ns, WEIR_CLOSE_FLUSH, &error);
 	set_stage(backend, WEIR_STAGE_CLOSED, &error);
 }
 

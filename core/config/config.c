@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 
 int weir_config_new(weir_config **ret)
 {
@@ -82,6 +83,15 @@ int64_t weir_config_get_duration(const weir_config *config, const char *key)
 bool weir_config_get_bool(const weir_config *config, const char *key)
 {
 	return weir_config_get_int(config, key) != 0;
+}
+
+const char *weir_config_key(const weir_config *config, const char *prefix, size_t index)
+{
+	for (size_t i = 0; i < config->value_count; i++)
+		if (config->values[i].text && weir_str_starts_nocase(weir_str(config->values[i].key), weir_str(prefix)) &&
+		    index-- == 0)
+			return config->values[i].key;
+	return NULL;
 }
 
 const char *weir_config_origin(const weir_config *config, const char *key)

@@ -72,6 +72,9 @@ int weir_config_check_driver(weir_config *config, const struct weir_driver *driv
  */
 int weir_config_check_sections(weir_config *config, const char *const *drivers, size_t count, struct weir_error *err);
 
+/* Key number `index` of those that are set and begin with `prefix`, such as "drivers.kinds."; NULL behind the last. */
+const char *weir_config_key(const weir_config *config, const char *prefix, size_t index);
+
 /* Something that is allowed but hardly meant, a line like weir_config_problem(); NULL behind the last. */
 const char *weir_config_warning(const weir_config *config, size_t index);
 

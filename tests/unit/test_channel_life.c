@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "channel/internal.h"
 
 static int open_channel(weir_channel **ret, struct weir_error *err)
@@ -251,6 +252,20 @@ static void a_poll_that_fails_is_tried_again(void **state)
 	rig_wait(rig.completion_count == 1);
 }
 
+static void a_poll_that_says_fatal_makes_the_instance_dead(void **state)
+{
+	(void)state;
+	fake.hold = true;
+	rig_open();
+	assert_int_equal(rig_publish(1), WEIR_OK);
+	fake.poll_code = WEIR_EFATAL;
+	fake_push((struct weir_driver_event){ .type = WEIR_EV_WRITABLE });
+	rig_wait(rig.completion_count == 1);
+	assert_int_equal(rig.completions[0].outcome, WEIR_UNKNOWN);
+	assert_int_equal(weir_channel_ready(rig.channel, NULL), WEIR_EFATAL);
+	assert_int_equal(rig_log_count("dead until Weir is restarted"), 1);
+}
+
 static void a_descriptor_that_stays_readable_does_not_keep_the_pump_busy(void **state)
 {
 	unsigned polls;
@@ -301,6 +316,22 @@ static void closing_flushes_unsubscribes_and_closes(void **state)
 	assert_int_equal(fake.unsubscribes, 1);
 	assert_int_equal(fake.topics_open, 0);
 	assert_int_equal(fake.closes, 1);
+}
+
+static void events_that_were_not_dispatched_at_the_close_are_given_back(void **state)
+{
+	(void)state;
+	rig_open();
+	rig_subscribe("s", 1000);
+	weir_mem_fail(1, 1);
+	for (uint64_t i = 0; i < 10; i++)
+		fake_deliver(0, i);
+	/* The topic is ready, the subscription is ready, and the first delivery. */
+	rig_wait(fake_polled() >= 3);
+	assert_int_equal(weir_runtime_close(rig.runtime, rig_in_ms(0), NULL), WEIR_OK);
+	rig.runtime = NULL;
+	weir_mem_fail(0, 0);
+	assert_int_equal(fake.releases, fake_polled() - 2);
 }
 
 static void *complete_in_thread(void *ctx)
@@ -469,9 +500,11 @@ int main(void)
 		CASE(changed_capabilities_hold_from_then_on),
 		CASE(events_that_make_no_sense_do_no_harm),
 		CASE(a_poll_that_fails_is_tried_again),
+		CASE(a_poll_that_says_fatal_makes_the_instance_dead),
 		CASE(a_descriptor_that_stays_readable_does_not_keep_the_pump_busy),
 		CASE(a_publish_that_blocks_is_reported),
 		CASE(closing_flushes_unsubscribes_and_closes),
+		CASE(events_that_were_not_dispatched_at_the_close_are_given_back),
 		CASE(closing_waits_for_pending_publishes),
 		CASE(what_is_pending_at_the_deadline_completes_as_unknown),
 		CASE(a_call_that_does_not_return_does_not_keep_the_runtime_from_closing),

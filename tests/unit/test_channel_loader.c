@@ -159,6 +159,36 @@ static void a_folder_is_listed_with_names_kinds_and_problems(void **state)
 	assert_int_equal(weir_runtime_driver(t.runtime, 3, &info), WEIR_ENOTFOUND);
 }
 
+static void a_driver_that_the_configuration_names_is_listed(void **state)
+{
+	struct weir_driver_info info;
+
+	(void)state;
+	fake_config_set(&t.config, "drivers.kinds.goodchannel", fixture("good"));
+	open_runtime();
+	assert_int_equal(weir_runtime_driver(t.runtime, 0, &info), WEIR_OK);
+	assert_string_equal(info.name, "good");
+	assert_string_equal(info.path, fixture("good"));
+	assert_null(info.problem);
+	assert_int_equal(weir_runtime_driver(t.runtime, 1, &info), WEIR_ENOTFOUND);
+}
+
+static void a_driver_that_the_configuration_names_goes_before_those_in_folders(void **state)
+{
+	const struct weir_driver *table;
+	struct weir_driver_info info;
+
+	(void)state;
+	copy(0, "good", "weir-driver-a.so");
+	fake_config_set(&t.config, "drivers.path", t.folder);
+	fake_config_set(&t.config, "drivers.kinds.GoodChannel", fixture("newer-minor"));
+	open_runtime();
+	assert_int_equal(weir_runtime_load(t.runtime, "GoodChannel", &table, NULL), WEIR_OK);
+	assert_string_equal(table->name, "newer-minor");
+	assert_int_equal(weir_runtime_driver(t.runtime, 1, &info), WEIR_OK);
+	assert_non_null(strstr(info.problem, "hidden by"));
+}
+
 static void listing_a_folder_loads_nothing(void **state)
 {
 	struct weir_driver_info info;
@@ -542,6 +572,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(a_folder_is_listed_with_names_kinds_and_problems),
+		CASE(a_driver_that_the_configuration_names_is_listed),
+		CASE(a_driver_that_the_configuration_names_goes_before_those_in_folders),
 		CASE(listing_a_folder_loads_nothing),
 		CASE(of_two_drivers_for_one_kind_the_first_is_used),
 		CASE(a_missing_kind_names_the_kinds_found_and_the_folders_searched),
