@@ -7,11 +7,13 @@
 
 #include "base/mem.h"
 #include "cli/check.h"
+#include "cli/config_cmd.h"
 #include "cli/load.h"
 #include "config/settings.h"
 
 struct config_options {
 	struct weir_cli_config config;
+	bool origin;
 };
 
 /* ---- check --------------------------------------------------------------- */
@@ -65,27 +67,43 @@ static int check(const struct config_options *options)
 
 static int run(void *options, char *const *args, size_t arg_count)
 {
-	(void)arg_count;
-	if (strcmp(args[0], "check") == 0)
-		return check(options);
-	return weir_cli_usage(&weir_cmd_config, "\"%s\" is not something it can do; it can check", args[0]);
+	const struct config_options *from = options;
+	const char *verb = args[0], *key = arg_count > 1 ? args[1] : NULL;
+
+	if (key && strcmp(verb, "explain") != 0)
+		return weir_cli_usage(&weir_cmd_config, "only explain takes a key");
+	if (from->origin && strcmp(verb, "show") != 0)
+		return weir_cli_usage(&weir_cmd_config, "--origin belongs to show");
+	if (strcmp(verb, "check") == 0)
+		return check(from);
+	if (strcmp(verb, "show") == 0)
+		return weir_cli_config_show(&from->config, from->origin);
+	if (strcmp(verb, "explain") == 0)
+		return weir_cli_config_explain(&from->config, key);
+	if (strcmp(verb, "schema") == 0)
+		return weir_cli_config_schema(&from->config);
+	return weir_cli_usage(&weir_cmd_config, "what to do is one of check, show, explain, schema");
 }
 
 static const struct weir_cli_option options_table[] = {
 	WEIR_CLI_CONFIG_OPTIONS(struct config_options, config),
+	{ "origin", 0, WEIR_CLI_FLAG, NULL, "with show: also where each value came from",
+	  offsetof(struct config_options, origin) },
 };
 
 const struct weir_cmd weir_cmd_config = {
 	.name = "config",
-	.args = "check",
-	.summary = "check a configuration",
-	.details =
-	    "check   runs everything that `weir serve` runs before it starts, tells every mistake, and ends with\n"
-	    "        exit code 78 if there was one.\n",
+	.args = "check|show|explain|schema [KEY]",
+	.summary = "check a configuration, show what it comes to, explain keys",
+	.details = "check    runs everything that `weir serve` runs before it starts, tells every mistake, and ends\n"
+		   "         with exit code 78 if there was one\n"
+		   "show     prints every effective key and value; secrets are not shown\n"
+		   "explain  tells what KEY means and takes; without KEY, all keys with a line each\n"
+		   "schema   prints a JSON Schema for editors, drivers' keys included",
 	.options = options_table,
 	.option_count = sizeof options_table / sizeof options_table[0],
 	.options_size = sizeof(struct config_options),
 	.min_args = 1,
-	.max_args = 1,
+	.max_args = 2,
 	.run = run,
 };

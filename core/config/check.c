@@ -56,8 +56,7 @@ static void fraction_text(int64_t ms, char out[32])
 	memcpy(out + len, "S", 2);
 }
 
-/* ISO 8601, in the largest unit that is exact. */
-static const char *duration_text(int64_t ms, char out[32])
+const char *weir_duration_text(int64_t ms, char out[32])
 {
 	if (ms && ms % 3600000 == 0)
 		snprintf(out, 32, "PT%" PRId64 "H", ms / 3600000);
@@ -98,8 +97,8 @@ void weir_check_allowed(const struct weir_option *option, char *out, size_t size
 		if (any)
 			snprintf(out, size, "a duration such as PT0.2S or PT10S");
 		else
-			snprintf(out, size, "%s to %s", duration_text(option->min, least),
-				 duration_text(option->max, most));
+			snprintf(out, size, "%s to %s", weir_duration_text(option->min, least),
+				 weir_duration_text(option->max, most));
 		break;
 	case WEIR_OPT_INT:
 	case WEIR_OPT_BYTES:
@@ -341,7 +340,7 @@ static int refuse_duration(const struct check *check, struct weir_buf text)
 
 	weir_check_allowed(&check->row->option, allowed, sizeof allowed);
 	if (guess >= 0 && in_range(&check->row->option, guess) && !(check->row->option.flags & WEIR_OPTION_SECRET))
-		snprintf(hint, sizeof hint, "; did you mean \"%s\"?", duration_text(guess, meant));
+		snprintf(hint, sizeof hint, "; did you mean \"%s\"?", weir_duration_text(guess, meant));
 	return refuse(check, "%s is not an ISO 8601 duration; allowed: %s%s", shown(check, text, quoted), allowed,
 		      hint);
 }

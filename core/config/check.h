@@ -40,6 +40,9 @@ int weir_check(const struct weir_field *row, const struct weir_input *input, str
 /* What a row allows, for people: "0 to 256", "PT0.001S to PT1H", "text, json". */
 void weir_check_allowed(const struct weir_option *option, char *out, size_t size);
 
+/* ISO 8601, in the largest unit that is exact; ms not negative. Returns `out`. */
+const char *weir_duration_text(int64_t ms, char out[32]);
+
 /* A printable piece of hostile text: at most 60 characters, the rest replaced or cut. */
 enum { WEIR_PRINTABLE_SIZE = 64 };
 const char *weir_printable(struct weir_buf text, char out[WEIR_PRINTABLE_SIZE]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config/driver: the sections of drivers, judged by the drivers' own option tables. */
-#include "config/internal.h"
+#include "config/driver.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/near.h"
 #include "base/str.h"
+#include "config/internal.h"
 
 enum { SECRET_MAX = 65536 };
 
@@ -90,7 +91,7 @@ static bool is_option(const struct weir_option *option, const char *key, size_t 
 	return strlen(option->key) == len && (fold ? strncasecmp : strncmp)(key, option->key, len) == 0;
 }
 
-static const struct weir_option *option_of(const struct weir_driver *driver, const char *key, size_t len, bool fold)
+const struct weir_option *weir_driver_option(const struct weir_driver *driver, const char *key, size_t len, bool fold)
 {
 	for (uint32_t i = 0; i < driver->option_count; i++) {
 		if (is_option(&driver->options[i], key, len, fold))
@@ -99,15 +100,14 @@ static const struct weir_option *option_of(const struct weir_driver *driver, con
 	return NULL;
 }
 
-/* The secret option that "passwordFile" reads from a file. */
-static const struct weir_option *file_option_of(const struct weir_driver *driver, const char *key, bool fold)
+const struct weir_option *weir_driver_file_option(const struct weir_driver *driver, const char *key, bool fold)
 {
 	size_t len = strlen(key), suffix = strlen("File");
 	const struct weir_option *option;
 
 	if (len <= suffix || (fold ? strcasecmp : strcmp)(key + len - suffix, "File") != 0)
 		return NULL;
-	option = option_of(driver, key, len - suffix, fold);
+	option = weir_driver_option(driver, key, len - suffix, fold);
 	return option && option->flags & WEIR_OPTION_SECRET && !prefix_len(option) ? option : NULL;
 }
 
@@ -258,8 +258,8 @@ static void read_setting(struct reading *reading, const struct weir_value *value
 {
 	static const struct weir_option path = { .type = WEIR_OPT_STRING };
 	bool fold = value->entry->layer == WEIR_LAYER_ENVIRONMENT;
-	const struct weir_option *option = option_of(reading->driver, key, strlen(key), fold);
-	const struct weir_option *file = option ? NULL : file_option_of(reading->driver, key, fold);
+	const struct weir_option *option = weir_driver_option(reading->driver, key, strlen(key), fold);
+	const struct weir_option *file = option ? NULL : weir_driver_file_option(reading->driver, key, fold);
 	struct weir_place place = value_place(value);
 	const char *text;
 
@@ -275,8 +275,7 @@ static void read_setting(struct reading *reading, const struct weir_value *value
 	add(reading, file ? file->key : prefix_len(option) ? key : option->key, text);
 }
 
-/* What follows "NAME." in a key of this driver; NULL: not one of them. */
-static const char *key_within(const struct weir_driver *driver, const char *key)
+const char *weir_driver_key_within(const struct weir_driver *driver, const char *key)
 {
 	size_t len = strlen(driver->name);
 
@@ -287,7 +286,7 @@ static void read_section(struct reading *reading)
 {
 	for (size_t i = 0; i < reading->config->value_count && reading->code != WEIR_ENOMEM; i++) {
 		const struct weir_value *value = &reading->config->values[i];
-		const char *key = key_within(reading->driver, value->key);
+		const char *key = weir_driver_key_within(reading->driver, value->key);
 
 		if (key && value->entry)
 			read_setting(reading, value, key);
@@ -323,7 +322,7 @@ static struct weir_driver_settings *settings_new(const weir_config *config, cons
 		return NULL;
 	*capacity = driver->option_count;
 	for (size_t i = 0; i < config->value_count; i++)
-		*capacity += key_within(driver, config->values[i].key) != NULL;
+		*capacity += weir_driver_key_within(driver, config->values[i].key) != NULL;
 	weir_arena_init(&made->arena, 0);
 	made->name = weir_arena_text(&made->arena, weir_str(driver->name));
 	made->settings = weir_arena_alloc(&made->arena, (*capacity + 1) * sizeof *made->settings);

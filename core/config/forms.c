@@ -96,15 +96,13 @@ static bool is_digit_or_dot(char c)
 	return (c >= '0' && c <= '9') || c == '.';
 }
 
-/* "[::1]", "127.0.0.1", "localhost". Digits and dots alone must be a whole IPv4 address. */
+/* "[::1]", "127.0.0.1", "localhost". */
 static bool is_host(struct weir_buf host)
 {
 	const char *at = host.ptr;
 
 	if (host.len > 2 && at[0] == '[' && at[host.len - 1] == ']')
 		return is_ip((struct weir_buf){ at + 1, host.len - 2 }, AF_INET6);
-	if (all(host, "", is_digit_or_dot))
-		return is_ip(host, AF_INET);
 	return host.len <= HOST_MAX && all(host, "-._", is_letter_or_digit) && at[0] != '.' && at[0] != '-';
 }
 
@@ -138,7 +136,8 @@ static const char *check_address(struct weir_buf text)
 		return "is not an address; allowed: HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or :8080";
 	if (!is_port(port, 0))
 		return "has a wrong port; allowed: 0 to 65535, where 0 takes one that is free";
-	if (host.len && !is_host(host))
+	/* Digits and dots alone must be a whole IPv4 address. */
+	if (host.len && (!is_host(host) || (all(host, "", is_digit_or_dot) && !is_ip(host, AF_INET))))
 		return "has a wrong host; allowed: an IPv4 address, an IPv6 address in brackets, a name, or nothing "
 		       "for all";
 	return NULL;
@@ -146,6 +145,8 @@ static const char *check_address(struct weir_buf text)
 
 /* ---- URLs ---------------------------------------------------------------- */
 
+/* Numbers that stand for an IPv4 address in another notation are the HTTP client's to judge: it knows what they mean.
+ */
 static const char *check_authority(struct weir_buf text)
 {
 	struct weir_buf host = text, port;
