@@ -23,8 +23,9 @@ void weir_base64_encode(struct weir_buf bytes, char *out)
 
 		out[0] = alphabet[group >> 18];
 		out[1] = alphabet[group >> 12 & 63];
-		out[2] = left == 2 ? alphabet[group >> 6 & 63] : '=';
-		out[3] = '=';
+		out[2] = out[3] = '=';
+		if (left == 2)
+			out[2] = alphabet[group >> 6 & 63];
 	}
 }
 

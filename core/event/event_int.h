@@ -122,7 +122,10 @@ int weir_headers_encode(weir_event *event, const struct weir_header_style *style
  */
 bool weir_headers_would_mislead(const weir_event *event, const struct weir_header_style *style);
 
-/* ---- JSON (json_decode.c, json_encode.c) -------------------------------- */
+/* ---- JSON (json_decode.c, json_batch.c, json_encode.c) ------------------ */
+
+/* Says what is wrong with the text and where, after WEIR_JSON_ERROR. */
+int weir_json_fail_syntax(const struct weir_json_scan *scan, struct weir_error *err);
 
 /*
  * Decodes one event object, whose WEIR_JSON_OBJECT was read last, up to its

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the JSON event format, one event or a batch. */
+/* From the JSON event format: one event. */
 #include "event/event_int.h"
 
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/str.h"
 #include "event/base64.h"
 #include "event/media_type.h"
@@ -31,7 +30,7 @@ struct decoder {
 	struct weir_json_token base64;
 };
 
-static int fail_syntax(const struct weir_json_scan *scan, struct weir_error *err)
+int weir_json_fail_syntax(const struct weir_json_scan *scan, struct weir_error *err)
 {
 	struct weir_buf text = { scan->text, scan->len };
 	struct weir_json_position at = weir_json_position(text, scan->error_offset);
@@ -108,7 +107,7 @@ static int take_extension_value(struct decoder *d, const struct weir_json_token 
 static int take_extension(struct decoder *d, struct weir_buf name, const struct weir_json_token *token)
 {
 	enum weir_value_type type;
-	struct weir_buf value;
+	struct weir_buf value = { NULL, 0 };
 	int code;
 
 	if (!weir_text_is_name(name))
@@ -134,7 +133,7 @@ static int keep_data(struct decoder *d, const struct weir_json_token *token, siz
 	d->has_data = true;
 	d->data = *token;
 	if (!weir_json_skip(d->scan, token, &d->data_text))
-		return fail_syntax(d->scan, d->err);
+		return weir_json_fail_syntax(d->scan, d->err);
 	if (!d->exact)
 		return WEIR_OK;
 	for (end = scan->at; end < scan->len && strchr(" \t\r\n", scan->text[end]) && scan->text[end]; end++)
@@ -237,7 +236,7 @@ static int take_member(struct decoder *d, const struct weir_json_token *key)
 	if (name.len > max)
 		return weir_fail(d->err, WEIR_EINVAL, "a member's name is longer than %u bytes", max);
 	if (weir_json_next(d->scan, &token) == WEIR_JSON_ERROR)
-		return fail_syntax(d->scan, d->err);
+		return weir_json_fail_syntax(d->scan, d->err);
 	return take_value(d, name, &token, colon);
 }
 
@@ -256,7 +255,7 @@ int weir_json_decode_event(weir_event *event, struct weir_json_scan *scan, bool 
 			return code;
 	}
 	if (token.kind == WEIR_JSON_ERROR)
-		return fail_syntax(scan, err);
+		return weir_json_fail_syntax(scan, err);
 	weir_event_drop_absent(event);
 	return decode_data(&d);
 }
@@ -269,13 +268,13 @@ static int decode_document(weir_event *event, struct weir_json_scan *scan, bool 
 	int code;
 
 	if (weir_json_next(scan, &token) == WEIR_JSON_ERROR)
-		return fail_syntax(scan, err);
+		return weir_json_fail_syntax(scan, err);
 	if (token.kind != WEIR_JSON_OBJECT)
 		return weir_fail(err, WEIR_EINVAL, "an event must be a JSON object");
 	code = weir_json_decode_event(event, scan, exact, err);
 	if (code)
 		return code;
-	return weir_json_next(scan, &token) == WEIR_JSON_END ? WEIR_OK : fail_syntax(scan, err);
+	return weir_json_next(scan, &token) == WEIR_JSON_END ? WEIR_OK : weir_json_fail_syntax(scan, err);
 }
 
 int weir_json_decode_document(weir_event *event, struct weir_buf json, bool exact, struct weir_error *err)
@@ -292,100 +291,4 @@ int weir_json_decode_document(weir_event *event, struct weir_buf json, bool exac
 int weir_event_from_json(weir_event *event, struct weir_buf json, struct weir_error *err)
 {
 	return weir_json_decode_document(event, json, false, err);
-}
-
-/* ---- batches ------------------------------------------------------------ */
-
-struct batch {
-	weir_event **events;
-	size_t count;
-	size_t capacity;
-};
-
-/* A new event at the end of the batch. */
-static weir_event *batch_add(struct batch *batch, const struct weir_event_limits *limits)
-{
-	enum { FIRST_EVENTS = 16 };
-	weir_event *event;
-
-	if (batch->count == batch->capacity) {
-		size_t capacity = batch->capacity ? batch->capacity * 2 : FIRST_EVENTS;
-		weir_event **events = weir_mem_realloc(batch->events, capacity * sizeof(weir_event *));
-
-		if (!events)
-			return NULL;
-		batch->events = events;
-		batch->capacity = capacity;
-	}
-	if (weir_event_new(&event))
-		return NULL;
-	if (limits)
-		weir_event_set_limits(event, limits);
-	batch->events[batch->count++] = event;
-	return event;
-}
-
-/* The event whose first token is `token`. */
-static int decode_item(struct batch *batch, const struct weir_event_limits *limits, struct weir_json_scan *scan,
-		       const struct weir_json_token *token, struct weir_error *err)
-{
-	weir_event *event;
-
-	if (token->kind != WEIR_JSON_OBJECT)
-		return weir_fail(err, WEIR_EINVAL, "a batch must be an array of JSON objects");
-	event = batch_add(batch, limits);
-	if (!event)
-		return weir_event_no_memory(err);
-	weir_event_begin(event);
-	event->borrows = true;
-	return weir_event_end(event, weir_json_decode_event(event, scan, false, err), err);
-}
-
-static int decode_batch(struct batch *batch, const struct weir_event_limits *limits, uint32_t max,
-			struct weir_json_scan *scan, struct weir_error *err)
-{
-	struct weir_json_token token;
-	int code;
-
-	if (weir_json_next(scan, &token) == WEIR_JSON_ERROR)
-		return fail_syntax(scan, err);
-	if (token.kind != WEIR_JSON_ARRAY)
-		return weir_fail(err, WEIR_EINVAL, "a batch must be a JSON array");
-	while (weir_json_next(scan, &token) > WEIR_JSON_END && token.kind != WEIR_JSON_ARRAY_END) {
-		if (batch->count >= max)
-			return weir_fail(err, WEIR_ETOOBIG, "more than %u events in a batch", max);
-		code = decode_item(batch, limits, scan, &token, err);
-		if (code)
-			return code;
-	}
-	if (token.kind == WEIR_JSON_ERROR || weir_json_next(scan, &token) != WEIR_JSON_END)
-		return fail_syntax(scan, err);
-	return batch->count ? WEIR_OK : weir_fail(err, WEIR_EINVAL, "a batch without events");
-}
-
-int weir_event_batch_from_json(struct weir_buf body, const struct weir_event_limits *limits, weir_event ***ret,
-			       size_t *ret_count, struct weir_error *err)
-{
-	const struct weir_event_limits *used = limits ? limits : &weir_event_default_limits;
-	struct weir_json_scan scan;
-	struct batch batch = { 0 };
-	int code;
-
-	/* The array and the event are two levels around what the limit is for. */
-	weir_json_init(&scan, body, used->max_depth + 2);
-	code = decode_batch(&batch, used, used->max_batch_events, &scan, err);
-	if (code) {
-		weir_event_batch_free(batch.events, batch.count);
-		return code;
-	}
-	*ret = batch.events;
-	*ret_count = batch.count;
-	return WEIR_OK;
-}
-
-void weir_event_batch_free(weir_event **events, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		weir_event_free(events[i]);
-	weir_mem_free(events);
 }

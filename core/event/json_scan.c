@@ -16,14 +16,12 @@ enum {
 
 void weir_json_init(struct weir_json_scan *scan, struct weir_buf text, unsigned max_depth)
 {
-	scan->text = text.ptr;
-	scan->len = text.ptr ? text.len : 0;
-	scan->at = 0;
-	scan->depth = 0;
-	scan->max_depth = max_depth < WEIR_JSON_DEPTH_MAX ? max_depth : WEIR_JSON_DEPTH_MAX;
-	scan->expect = EXPECT_VALUE;
-	scan->error = NULL;
-	scan->error_offset = 0;
+	*scan = (struct weir_json_scan){
+		.text = text.ptr,
+		.len = text.ptr ? text.len : 0,
+		.max_depth = max_depth < WEIR_JSON_DEPTH_MAX ? max_depth : WEIR_JSON_DEPTH_MAX,
+		.expect = EXPECT_VALUE,
+	};
 }
 
 static enum weir_json_kind fail(struct weir_json_scan *scan, struct weir_json_token *ret, size_t offset,
@@ -291,8 +289,11 @@ static enum weir_json_kind fail_unexpected(struct weir_json_scan *scan, struct w
 
 static enum weir_json_kind next_value(struct weir_json_scan *scan, struct weir_json_token *ret)
 {
-	char c = scan->at < scan->len ? scan->text[scan->at] : '\0';
+	char c;
 
+	if (scan->at == scan->len)
+		return fail_unexpected(scan, ret);
+	c = scan->text[scan->at];
 	scan->expect = EXPECT_MORE;
 	switch (c) {
 	case '{':
