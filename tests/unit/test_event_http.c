@@ -117,6 +117,7 @@ static struct row binary_rows[] = {
 	{ "D6.2: content type with parameter", "Content-Type:application/json; charset=utf-8", WEIR_OK,
 	  "datacontenttype", "application/json; charset=utf-8" },
 	{ "D6.8: header names in any case", "CE-SUBJECT:s\nCe-MyExt:v", WEIR_OK, "myext", "v" },
+	{ "names from end to end of the alphabet", "Ce-AZaz09:v", WEIR_OK, "azaz09", "v" },
 	{ "extension with an empty value", "ce-ext:", WEIR_OK, "ext", "" },
 	{ "other headers are not attributes", "traceparent:00-1\nx-ce-id:2\nce:3\nc:4\n+:5", WEIR_OK, "id", "1" },
 };
@@ -381,6 +382,8 @@ static void values_are_percent_encoded_as_the_binding_says(void **state)
 		{ "Euro \xe2\x82\xac \xf0\x9f\x98\x80", "Euro%20%E2%82%AC%20%F0%9F%98%80" },
 		{ "plain!#$&'()*+,-./:;<=>?@[]^_`{|}~", "plain!#$&'()*+,-./:;<=>?@[]^_`{|}~" },
 		{ "100%", "100%25" },
+		{ "%", "%25" },
+		{ "\xc3\xa9", "%C3%A9" },
 		{ "\"quoted\" text", "%22quoted%22%20text" },
 		{ "\\", "\\" },
 		{ "", "" },
