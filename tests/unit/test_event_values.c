@@ -148,6 +148,11 @@ static void times_are_those_of_rfc_3339(void **state)
 		{ " 2018-04-05T17:31:00Z", false },
 		{ "-018-04-05T17:31:00Z", false },
 		{ "2018-4-5T17:31:00Z", false },
+		{ "201-04-05T17:31:00Z", false },
+		{ "2018/04-05T17:31:00Z", false },
+		{ "2018-04/05T17:31:00Z", false },
+		{ "2018-04-05T17-31:00Z", false },
+		{ "2018-04-05T17:31-00Z", false },
 	};
 
 	(void)state;
@@ -195,6 +200,8 @@ static void references_are_those_of_rfc_3986(void **state)
 		{ "http://[]/", false },
 		{ "http://[v.a]/", false },
 		{ "http://[v1.]/", false },
+		{ "http://[v1]/", false },
+		{ "http://[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]/", false },
 		{ "http://[vg.a]/", false },
 		{ "http://[fe80::1%25eth0]/", false },
 		{ "http://h:8a/", false },
