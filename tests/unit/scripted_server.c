@@ -120,6 +120,9 @@ static bool send_reply(struct scripted_server *server, int fd, const struct scri
 {
 	size_t len = reply->len || !reply->bytes ? reply->len : strlen(reply->bytes);
 
+	if (reply->split)
+		return send_all(server, fd, reply->bytes, reply->split) && wait_for(server, -1, 0, 2) &&
+		       send_all(server, fd, reply->bytes + reply->split, len - reply->split);
 	if (!reply->drip_ms)
 		return send_all(server, fd, reply->bytes, len) && send_filler(server, fd, reply->filler);
 	for (size_t i = 0; i < len; i++) {
@@ -154,7 +157,11 @@ static bool serve_one(struct connection *connection, char *bytes, size_t *len)
 		if (got <= 0)
 			return false;
 		*len += (size_t)got;
+		if (server->replies[0].early)
+			break;
 	}
+	if (whole == 0)
+		whole = *len;
 	reply = next_reply(server, bytes, whole);
 	*len -= whole;
 	memmove(bytes, bytes + whole, *len);

@@ -7,6 +7,7 @@
 #ifndef SCRIPTED_SERVER_H
 #define SCRIPTED_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,8 +23,10 @@ enum scripted_end {
 struct scripted_reply {
 	const char *bytes; /* NULL: none */
 	size_t len;        /* 0: strlen(bytes) */
+	size_t split;      /* so many bytes, a short pause, the others; 0: no pause */
 	unsigned drip_ms;  /* a byte each so many milliseconds; 0: at once */
 	uint64_t filler;   /* bytes 'x' behind it; UINT64_MAX: without end */
+	bool early;        /* answer as soon as the request begins; only the first reply can */
 	enum scripted_end end;
 };
 

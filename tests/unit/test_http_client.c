@@ -306,6 +306,51 @@ static void an_answer_that_comes_byte_by_byte_is_whole(void **state)
 	assert_memory_equal(outcome.body, "hi", 2);
 }
 
+/* Wherever it is cut in two, what is found is the same. */
+static void expect_same_in_pieces(const char *bytes, const char *headers, const char *body)
+{
+	size_t count = strlen(bytes) - 1;
+	struct scripted_reply *replies = calloc(count, sizeof *replies);
+	struct scripted_server *server;
+	struct bench bench;
+
+	assert_non_null(replies);
+	for (size_t i = 0; i < count; i++)
+		replies[i] = (struct scripted_reply){ .bytes = bytes, .split = i + 1 };
+	server = scripted_server_start(replies, count);
+	bench_open(&bench, scripted_server_url(server), 1, NULL);
+	for (size_t i = 0; i < count; i++) {
+		const struct outcome *outcome = &bench.outcomes[i % KEPT];
+		post(&bench, NULL);
+		wait_done(&bench, i + 1);
+		if (outcome->code != WEIR_OK || outcome->status != 200)
+			fail_msg("cut at %zu: %s", i + 1, outcome->text);
+		assert_string_equal(outcome->headers, headers);
+		assert_string_equal(outcome->body, body);
+	}
+	assert_int_equal(scripted_server_connections(server), 1);
+	bench_close(&bench);
+	scripted_server_stop(server);
+	free(replies);
+}
+
+static void a_chunked_answer_behind_interim_ones_may_come_in_any_two_pieces(void **state)
+{
+	(void)state;
+	expect_same_in_pieces("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\n"
+			      "HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n"
+			      "2\r\nhe\r\n3\r\nllo\r\n0\r\nT: t\r\n\r\n",
+			      "A=b\nTransfer-Encoding=chunked\n", "hello");
+}
+
+static void an_answer_with_a_length_may_come_in_any_two_pieces(void **state)
+{
+	(void)state;
+	expect_same_in_pieces(
+	    "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\nB: c\r\n\r\nhello",
+	    "Content-Length=5\nB=c\n", "hello");
+}
+
 static void a_204_has_no_body_and_keeps_the_connection(void **state)
 {
 	struct scripted_reply replies[] = { { .bytes = "HTTP/1.1 204 No Content\r\n\r\n" } };
@@ -750,6 +795,83 @@ static void a_new_connection_that_dies_is_not_replaced(void **state)
 	assert_int_equal(outcome.sends, 1);
 }
 
+static void a_connection_that_idles_too_long_is_closed(void **state)
+{
+	struct scripted_reply ok = SCRIPTED_OK, silent = { .end = SCRIPTED_HANG };
+	struct scripted_server *server = scripted_server_start(&ok, 1), *other = scripted_server_start(&silent, 1);
+	struct weir_http_client_options options = { .rules = { .allow_loopback = true },
+						    .through_libcurl = through_libcurl,
+						    .max_idle_ms = 1 };
+	struct weir_http_target *target;
+	struct bench bench;
+
+	(void)state;
+	bench_open(&bench, scripted_server_url(server), 1, &options);
+	assert_int_equal(weir_http_target_new(bench.client, scripted_server_url(other), 1, &target, NULL), WEIR_OK);
+	post(&bench, NULL);
+	wait_done(&bench, 1);
+	/* Time passes: another's timeout, for libcurl counts in seconds. */
+	weir_http_target_post(target, &(struct weir_http_post){
+					  .timeout_ms = through_libcurl ? 2100 : 50, .done = on_done, .ctx = &bench });
+	wait_done(&bench, 2);
+	post(&bench, NULL);
+	wait_done(&bench, 3);
+	assert_int_equal(bench.outcomes[2].code, WEIR_OK);
+	assert_int_equal(bench.outcomes[2].sends, 1);
+	assert_int_equal(scripted_server_connections(server), 2);
+	bench_close(&bench);
+	scripted_server_stop(server);
+	scripted_server_stop(other);
+}
+
+static void connections_are_bounded_over_all_targets(void **state)
+{
+	enum { TARGETS = 3, POSTS = 10 };
+	struct scripted_reply ok = SCRIPTED_OK;
+	struct scripted_server *servers[TARGETS];
+	struct weir_http_client_options options = { .rules = { .allow_loopback = true },
+						    .through_libcurl = through_libcurl,
+						    .max_connections = 1 };
+	struct weir_http_target *targets[TARGETS];
+	struct bench bench;
+
+	(void)state;
+	for (int i = 0; i < TARGETS; i++)
+		servers[i] = scripted_server_start(&ok, 1);
+	bench_open(&bench, scripted_server_url(servers[0]), 4, &options);
+	targets[0] = bench.target;
+	for (int i = 1; i < TARGETS; i++)
+		assert_int_equal(
+		    weir_http_target_new(bench.client, scripted_server_url(servers[i]), 4, &targets[i], NULL), WEIR_OK);
+	for (int i = 0; i < POSTS; i++) {
+		bench.target = targets[i % TARGETS];
+		post(&bench, NULL);
+	}
+	wait_done(&bench, POSTS);
+	for (int i = 0; i < POSTS; i++)
+		assert_int_equal(bench.outcomes[i].code, WEIR_OK);
+	bench_close(&bench);
+	for (int i = 0; i < TARGETS; i++)
+		scripted_server_stop(servers[i]);
+}
+
+static void an_early_answer_to_a_large_request_is_taken(void **state)
+{
+	static const char head_only[] = "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+	size_t size = 3 * 1024 * 1024;
+	char *large = calloc(1, size);
+	struct weir_http_post how = { .body = { large, size } };
+	struct outcome outcome;
+
+	(void)state;
+	assert_non_null(large);
+	outcome =
+	    exchange_one((struct scripted_reply){ .bytes = head_only, .early = true, .end = SCRIPTED_HANG }, &how);
+	assert_int_equal(outcome.code, WEIR_OK);
+	assert_int_equal(outcome.status, 413);
+	free(large);
+}
+
 /* ---- giving up ------------------------------------------------------------------------------------ */
 
 static void freeing_a_target_cancels_what_is_under_way(void **state)
@@ -872,6 +994,8 @@ int main(void)
 		cmocka_unit_test(a_chunked_answer_is_put_together),
 		cmocka_unit_test(an_answer_may_end_with_the_connection),
 		cmocka_unit_test(an_answer_that_comes_byte_by_byte_is_whole),
+		cmocka_unit_test(a_chunked_answer_behind_interim_ones_may_come_in_any_two_pieces),
+		cmocka_unit_test(an_answer_with_a_length_may_come_in_any_two_pieces),
 		cmocka_unit_test(a_204_has_no_body_and_keeps_the_connection),
 		cmocka_unit_test(a_compressed_answer_is_left_as_it_is),
 		cmocka_unit_test(a_redirect_is_reported_and_not_followed),
@@ -900,6 +1024,9 @@ int main(void)
 		cmocka_unit_test(a_connection_that_the_server_closes_is_not_reused),
 		cmocka_unit_test(a_kept_connection_that_dies_is_replaced_once_and_counted),
 		cmocka_unit_test(a_new_connection_that_dies_is_not_replaced),
+		cmocka_unit_test(a_connection_that_idles_too_long_is_closed),
+		cmocka_unit_test(connections_are_bounded_over_all_targets),
+		cmocka_unit_test(an_early_answer_to_a_large_request_is_taken),
 		cmocka_unit_test(freeing_a_target_cancels_what_is_under_way),
 		cmocka_unit_test(freeing_the_client_cancels_everything),
 		cmocka_unit_test(done_may_free_its_target),
