@@ -58,8 +58,7 @@ static int check(const struct config_options *options)
 	code = weir_cli_check(config, runtime);
 	if (!code)
 		code = print_summary(config);
-	weir_runtime_close(runtime, 0, NULL);
-	weir_config_free(config);
+	weir_cli_close(config, runtime);
 	return code;
 }
 

@@ -9,11 +9,8 @@
 
 #include <weir/channel.h>
 
-#include "base/clock.h"
 #include "cli/caps.h"
 #include "cli/load.h"
-
-enum { CLOSE_MS = 5000 };
 
 struct drivers_options {
 	struct weir_cli_config config;
@@ -285,8 +282,7 @@ static int run(void *opaque, char *const *args, size_t arg_count)
 	if (code)
 		return code;
 	code = arg_count ? show_driver(runtime, options, args[0]) : list_drivers(runtime, options->json);
-	weir_runtime_close(runtime, weir_clock_after_ms(weir_clock_now_ns(), CLOSE_MS), NULL);
-	weir_config_free(config);
+	weir_cli_close(config, runtime);
 	return code;
 }
 

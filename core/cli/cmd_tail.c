@@ -11,8 +11,6 @@
 #include "cli/load.h"
 #include "cli/tail.h"
 
-enum { CLOSE_MS = 5000 };
-
 struct tail_options {
 	struct weir_cli_config config;
 	const char *from, *group, *output, *admin;
@@ -59,8 +57,7 @@ static int tail_here(struct weir_tail *tail, const struct weir_cli_config *from)
 	if (code)
 		return code;
 	code = open_channel(tail, config, runtime);
-	weir_runtime_close(runtime, weir_clock_after_ms(weir_clock_now_ns(), CLOSE_MS), NULL);
-	weir_config_free(config);
+	weir_cli_close(config, runtime);
 	return code;
 }
 

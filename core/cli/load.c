@@ -6,13 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "config/settings.h"
 
-enum { DRIVERS_MAX = 256 };
+enum { DRIVERS_MAX = 256, CLOSE_MS = 5000 };
 
 static int out_of_memory(void)
 {
@@ -119,13 +120,21 @@ int weir_cli_open(const struct weir_cli_config *from, weir_config **ret_config, 
 	}
 	code = check_sections(config, runtime);
 	if (code) {
-		weir_runtime_close(runtime, 0, NULL);
-		weir_config_free(config);
+		weir_cli_close(config, runtime);
 		return code;
 	}
 	*ret_config = config;
 	*ret_runtime = runtime;
 	return WEIR_EXIT_OK;
+}
+
+void weir_cli_close(weir_config *config, weir_runtime *runtime)
+{
+	struct weir_error err = WEIR_ERROR_INIT;
+
+	if (weir_runtime_close(runtime, weir_clock_after_ms(weir_clock_now_ns(), CLOSE_MS), &err))
+		weir_cli_say("%s", err.text);
+	weir_config_free(config);
 }
 
 /* ---- NS/NAME ------------------------------------------------------------- */

@@ -42,6 +42,8 @@ int weir_cli_load(const struct weir_cli_config *from, weir_config **ret);
  * sections of the drivers. Close the runtime before the configuration is freed.
  */
 int weir_cli_open(const struct weir_cli_config *from, weir_config **ret_config, weir_runtime **ret_runtime);
+/* Undoes weir_cli_open(); both may be NULL. Says what could not be stored within five seconds. */
+void weir_cli_close(weir_config *config, weir_runtime *runtime);
 
 struct weir_cli_channel {
 	char ns[256];

@@ -248,9 +248,7 @@ void weir_outlet_close(struct weir_outlet *outlet)
 		return;
 	weir_publisher_free(outlet->publisher);
 	weir_channel_close(outlet->channel);
-	if (outlet->runtime)
-		weir_runtime_close(outlet->runtime, weir_clock_after_ms(weir_clock_now_ns(), outlet->timeout_ms), NULL);
-	weir_config_free(outlet->config);
+	weir_cli_close(outlet->config, outlet->runtime);
 	weir_cli_http_free(outlet->http);
 	weir_dynbuf_fini(&outlet->url);
 	weir_dynbuf_fini(&outlet->answer);

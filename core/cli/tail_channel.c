@@ -120,9 +120,11 @@ static void handle_deliveries(struct reader *reader)
 	weir_delivery *batch[WINDOW];
 	size_t count = take(reader, batch);
 	size_t handled = count ? write_batch(reader, batch, count) : 0;
+	int code = handled ? weir_delivery_settle(batch, handled, WEIR_ACK, 0) : WEIR_OK;
 
-	if (handled)
-		weir_delivery_settle(batch, handled, WEIR_ACK, 0);
+	/* Those of an earlier epoch come again: that is what at least once means. */
+	if (code && code != WEIR_ESTALE)
+		weir_cli_say("an acknowledgement failed, events may come again: %s", weir_code_text(code));
 	for (size_t i = handled; i < count; i++)
 		weir_delivery_free(batch[i]);
 }
