@@ -293,6 +293,14 @@ static void read_section(struct reading *reading)
 	}
 }
 
+/* A driver may write a default of a duration as users do, "PT0.2S", or as it is handed over: in milliseconds. */
+static bool is_handed_over(const struct weir_option *option)
+{
+	uint64_t ms;
+
+	return option->type == WEIR_OPT_DURATION && weir_str_to_uint(weir_str(option->fallback), &ms);
+}
+
 static void fill_absent(struct reading *reading)
 {
 	for (uint32_t i = 0; i < reading->driver->option_count && reading->code != WEIR_ENOMEM; i++) {
@@ -306,7 +314,9 @@ static void fill_absent(struct reading *reading)
 			continue;
 		snprintf(key, sizeof key, "%s.%s", reading->driver->name, option->key);
 		if (option->fallback)
-			add(reading, option->key, read_value(reading, option, &input, &place, key));
+			add(reading, option->key,
+			    is_handed_over(option) ? option->fallback
+						   : read_value(reading, option, &input, &place, key));
 		else if (option->flags & WEIR_OPTION_REQUIRED && !reading->code)
 			refuse(reading, &(struct weir_place){ "configuration", { 0, 0 } }, key,
 			       "is not set, and the driver needs it: %s", option->help);
