@@ -100,7 +100,9 @@ static int decode_percent(weir_event *event, enum weir_attribute attribute, stru
 static int decode_value(weir_event *event, const struct weir_header_style *style, enum weir_attribute attribute,
 			struct weir_buf *value, struct weir_error *err)
 {
-	*value = weir_str_trim(*value);
+	/* Space around an encoded value is the protocol's; where nothing is encoded, it is the value's own. */
+	if (style->percent)
+		*value = weir_str_trim(*value);
 	if (!value->ptr)
 		*value = WEIR_STR("");
 	if (style->percent)
