@@ -164,11 +164,13 @@ static void stop_at_next_signal(void)
 static void check_again(const struct serve *serve)
 {
 	weir_config *config;
+	weir_runtime *runtime; /* looks for drivers, opens nothing */
 
-	if (weir_cli_load(&serve->options->config, &config)) {
+	if (weir_cli_open(&serve->options->config, &config, &runtime)) {
 		weir_log(WEIR_LOG_ERROR, "SIGHUP: the configuration has problems, see above; the old one stays in use");
 		return;
 	}
+	weir_runtime_close(runtime, 0, NULL);
 	weir_config_free(config);
 	weir_log(WEIR_LOG_NOTICE, "SIGHUP: the configuration is valid; restart to apply it");
 }
@@ -197,7 +199,9 @@ static int start(struct serve *serve, struct weir_error *err)
 {
 	int code = weir_dispatcher_start(serve->config, serve->runtime, &serve->dispatcher, err);
 
-	return code ? code : weir_admin_start(serve->config, serve->dispatcher, serve->runtime, &serve->admin, err);
+	if (!code)
+		code = weir_admin_start(serve->config, serve->dispatcher, serve->runtime, &serve->admin, err);
+	return code;
 }
 
 static void drain(struct serve *serve)

@@ -202,6 +202,11 @@ static int listen_on(struct weir_dispatcher *dispatcher, struct weir_buf address
 		code = weir_ingress_listen(dispatcher->ingresses[i], text, i == 0 ? port : NULL, err);
 		snprintf(text, sizeof text, "%.*s:%u", host_len, (const char *)address.ptr, *port);
 	}
+	if (code == WEIR_EBUSY) { /* that is what a backend says of a store; an address in use is not one */
+		code = WEIR_EIO;
+		if (err)
+			err->code = WEIR_EIO;
+	}
 	return code;
 }
 

@@ -174,7 +174,7 @@ class Weir:
     def __init__(self, config=None, kind=None, environment=None):
         self.folder = tempfile.mkdtemp(prefix="weir-e2e-")
         self.config = {
-            "dispatcher": {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "drainTimeout": "PT5S"},
+            "dispatcher": {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "drainTimeout": "PT1S"},
         }
         self.config["dispatcher"]["quarantine"] = {"path": os.path.join(self.folder, "quarantine")}
         if kind:
@@ -197,8 +197,13 @@ class Weir:
         return self.start()
 
     def __exit__(self, *_):
-        self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Every test ends with a stop that must be clean; under a sanitizer that is where leaks are found."""
+        try:
+            if self.process and self.process.poll() is None and self.stop() != 0:
+                raise AssertionError(f"exit code {self.process.returncode}; it said:\n" + "\n".join(self.log[-40:]))
+        finally:
+            self.kill()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self, wait=True):
         path = os.path.join(self.folder, "weir.json")

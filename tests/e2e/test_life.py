@@ -45,7 +45,7 @@ class Stop(TestCase):
     def test_sigterm_and_sigint_end_an_idle_process_with_0(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             with self.subTest(number):
-                server = self.weir(channel(subscription(self.sink())))
+                server = self.weir(channel(subscription(self.sink())), kind="InMemoryChannel")
                 self.assertEqual(server.stop(number), 0)
                 self.assertTrue(server.said("stopped"))
 
@@ -59,7 +59,7 @@ class Stop(TestCase):
             return 200
 
         to = self.sink(answer)
-        server = self.weir(channel(subscription(to)))
+        server = self.weir(channel(subscription(to)), config={"dispatcher": {"drainTimeout": "PT60S"}})
         server.send("/shop/orders", "1")
         self.assertTrue(arrived.wait(DEADLINE))
         server.process.send_signal(signal.SIGTERM)
@@ -104,7 +104,10 @@ class Stop(TestCase):
             release.wait(DEADLINE)
             return 200
 
-        server = self.weir(channel(subscription(self.sink(answer))))
+        server = self.weir(
+            channel(subscription(self.sink(answer))), kind="InMemoryChannel",
+            config={"dispatcher": {"drainTimeout": "PT60S"}},
+        )  # fmt: skip
         server.send("/shop/orders", "1")
         self.assertTrue(arrived.wait(DEADLINE))
         server.process.send_signal(signal.SIGTERM)
@@ -128,8 +131,9 @@ class Stop(TestCase):
             return 200
 
         server = self.weir(
-            channel(subscription(self.sink(answer))), config={"dispatcher": {"drainTimeout": "PT60S"}}
-        )
+            channel(subscription(self.sink(answer))), kind="InMemoryChannel",
+            config={"dispatcher": {"drainTimeout": "PT60S"}},
+        )  # fmt: skip
         server.send("/shop/orders", "1")
         self.assertTrue(arrived.wait(DEADLINE))
         server.process.send_signal(signal.SIGTERM)
@@ -137,7 +141,7 @@ class Stop(TestCase):
         self.assertEqual(server.stop(), 1)
 
     def test_sighup_checks_the_configuration_and_goes_on(self):
-        server = self.weir(channel())
+        server = self.weir(channel(), kind="InMemoryChannel")
         server.process.send_signal(signal.SIGHUP)
         server.wait_said("restart to apply it")
         with open(os.path.join(server.folder, "weir.json"), "w", encoding="utf-8") as file:
@@ -188,7 +192,7 @@ class Restart(TestCase):
 class Manager(TestCase):
     def test_the_service_manager_is_told_ready_and_stopping(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            server = self.weir(channel(), start=False)
+            server = self.weir(channel(), kind="InMemoryChannel", start=False)
             path = os.path.join(server.folder, "notify")
             manager.bind(path)
             manager.settimeout(DEADLINE)
@@ -201,12 +205,12 @@ class Manager(TestCase):
     def test_the_log_may_be_json(self):
         import json
 
-        server = self.weir(channel(), config={"log": {"format": "json"}})
+        server = self.weir(channel(), kind="InMemoryChannel", config={"log": {"format": "json"}})
         line = json.loads(next(line for line in server.log if "ready: events on" in line))
         self.assertEqual(line["level"], "notice")
 
     def test_without_configuration_it_serves_default_default(self):
-        server = self.weir(start=False)
+        server = self.weir(kind="InMemoryChannel", start=False)
         del server.config["channels"]
         server.start()
         server.send("/default/default", "1")
