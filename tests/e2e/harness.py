@@ -4,6 +4,7 @@
 Nothing here sleeps to wait for something to happen elsewhere: everything waits on a condition, at most DEADLINE seconds.
 """
 import base64
+import collections
 import contextlib
 import http.client
 import http.server
@@ -65,6 +66,7 @@ class Sink:
         self.answer = answer
         self.changed = threading.Condition()
         self.requests = []
+        self.times = collections.Counter()  # how often each event came
         self.connections = set()
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -113,7 +115,8 @@ class Sink:
 
     def take(self, handler, request):
         with self.changed:
-            before = sum(1 for other in self.requests if other.id == request.id)
+            before = self.times[request.id]
+            self.times[request.id] += 1
             self.requests.append(request)
             self.changed.notify_all()
         answer = self.answer(request, before)
@@ -140,7 +143,18 @@ class Sink:
             return list(self.requests)
 
     def wait_ids(self, wanted):
-        wait_for("events to arrive", lambda: wanted <= {request.id for request in self.requests}, self.changed)
+        """Waits until each of these events has come at least once."""
+
+        missing = set(wanted)
+
+        def arrived():
+            missing.difference_update([id for id in missing if id in self.times])
+            return not missing
+
+        try:
+            wait_for("events to arrive", arrived, self.changed)
+        except AssertionError:
+            raise AssertionError(f"{len(missing)} events never arrived: {sorted(missing)[:20]}") from None
 
     def close(self):
         self.server.shutdown()
