@@ -292,10 +292,10 @@ static int run(void *opaque, char *const *args, size_t arg_count)
 	int code = check(options);
 
 	(void)arg_count;
+	if (!code)
+		code = weir_cli_channel(&weir_cmd_publish, args[0], &channel);
 	if (code)
 		return code;
-	if (!weir_cli_channel(args[0], &channel))
-		return weir_cli_usage(&weir_cmd_publish, "a channel is written NAMESPACE/NAME");
 	if (!options->timeout_ms)
 		options->timeout_ms = DEFAULT_TIMEOUT_MS;
 	weir_cli_source(publishing.source, sizeof publishing.source);

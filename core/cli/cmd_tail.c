@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
+#include "base/str.h"
 #include "cli/http.h"
 #include "cli/load.h"
 #include "cli/tail.h"
+#include "config/forms.h"
 
 struct tail_options {
 	struct weir_cli_config config;
@@ -72,10 +73,14 @@ static int judge(const struct weir_tail *tail, int code)
 
 static int check(const struct tail_options *options)
 {
+	const char *wrong;
+
 	if (options->admin && strncmp(options->admin, "http://", 7) != 0 && strncmp(options->admin, "https://", 8) != 0)
 		return weir_cli_usage(&weir_cmd_tail, "--admin wants an address that begins with http:// or https://");
 	if (options->admin && options->group)
 		return weir_cli_usage(&weir_cmd_tail, "--group cannot be had through an admin port");
+	if (options->group && (wrong = weir_form_check(WEIR_FORM_UID, weir_str(options->group))))
+		return weir_cli_usage(&weir_cmd_tail, "--group %s", wrong);
 	return WEIR_EXIT_OK;
 }
 
@@ -92,10 +97,10 @@ static int run(void *opaque, char *const *args, size_t arg_count)
 	int code = check(options);
 
 	(void)arg_count;
+	if (!code)
+		code = weir_cli_channel(&weir_cmd_tail, args[0], &tail.channel);
 	if (code)
 		return code;
-	if (!weir_cli_channel(args[0], &tail.channel))
-		return weir_cli_usage(&weir_cmd_tail, "a channel is written NAMESPACE/NAME");
 	if (options->timeout_ms)
 		tail.deadline_ns = weir_clock_after_ms(weir_clock_now_ns(), options->timeout_ms);
 	if (weir_event_new(&tail.event)) {

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cmd.h"
+#include "config/forms.h"
 #include "config/settings.h"
 
 enum { DRIVERS_MAX = 256, CLOSE_MS = 5000 };
@@ -139,16 +140,20 @@ void weir_cli_close(weir_config *config, weir_runtime *runtime)
 
 /* ---- NS/NAME ------------------------------------------------------------- */
 
-bool weir_cli_channel(const char *word, struct weir_cli_channel *ret)
+int weir_cli_channel(const struct weir_cmd *cmd, const char *word, struct weir_cli_channel *ret)
 {
-	const char *slash = strchr(word, '/');
-	size_t ns_len = slash ? (size_t)(slash - word) : 0;
+	struct weir_buf name = weir_str(word), ns;
+	const char *wrong;
 
-	if (!ns_len || !slash[1] || strchr(slash + 1, '/') || ns_len >= sizeof ret->ns ||
-	    strlen(slash + 1) >= sizeof ret->name)
-		return false;
-	memcpy(ret->ns, word, ns_len);
-	ret->ns[ns_len] = '\0';
-	snprintf(ret->name, sizeof ret->name, "%s", slash + 1);
-	return true;
+	weir_str_split(&name, '/', &ns);
+	if (!name.ptr)
+		return weir_cli_usage(cmd, "a channel is written NAMESPACE/NAME");
+	wrong = weir_form_check(WEIR_FORM_LABEL, ns);
+	if (!wrong)
+		wrong = weir_form_check(WEIR_FORM_NAME, name);
+	if (wrong)
+		return weir_cli_usage(cmd, "\"%s\" %s", word, wrong);
+	snprintf(ret->ns, sizeof ret->ns, "%.*s", (int)ns.len, (const char *)ns.ptr);
+	snprintf(ret->name, sizeof ret->name, "%s", (const char *)name.ptr);
+	return WEIR_EXIT_OK;
 }

@@ -50,7 +50,7 @@ struct weir_cli_channel {
 	char name[256];
 };
 
-/* "NS/NAME"; false if it is not that. Which characters are allowed is for the channel to say. */
-bool weir_cli_channel(const char *word, struct weir_cli_channel *ret);
+/* Takes "NAMESPACE/NAME" apart. 0, or the exit code after it said what is wrong. */
+int weir_cli_channel(const struct weir_cmd *cmd, const char *word, struct weir_cli_channel *ret);
 
 #endif

@@ -32,22 +32,29 @@ static int show_json(weir_event *event, struct weir_error *err)
 	return WEIR_OK;
 }
 
+/* Bytes of the control character at `at`; 0: it is none. C0, DEL and, in UTF-8, C1. */
+static size_t control_length(const unsigned char *at, size_t left)
+{
+	if (at[0] < 0x20 || at[0] == 0x7f)
+		return 1;
+	return at[0] == 0xc2 && left > 1 && at[1] < 0xa0 ? 2 : 0;
+}
+
 /* Nobody's event may send commands to a terminal. */
 static void put_safely(struct weir_buf text, const char *indent)
 {
 	const unsigned char *bytes = text.ptr;
 
-	for (size_t i = 0; i < text.len; i++) {
-		bool control = bytes[i] < 0x20 || bytes[i] == 0x7f ||
-			       /* U+0080 to U+009F */
-			       (bytes[i] == 0xc2 && i + 1 < text.len && bytes[i + 1] < 0xa0);
+	for (size_t i = 0; i < text.len;) {
+		size_t control = control_length(bytes + i, text.len - i);
 
 		if (bytes[i] == '\n' && indent)
 			printf("\n%s", indent);
-		else if (bytes[i] == '\t' || !control)
+		else if (!control || bytes[i] == '\t')
 			putchar(bytes[i]);
 		else
 			putchar('?');
+		i += control ? control : 1;
 	}
 }
 

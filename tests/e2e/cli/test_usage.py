@@ -43,6 +43,8 @@ class Usage(WeirTest):
 
     def test_wrong_arguments_are_usage_errors(self):
         for words in (("publish",), ("publish", "noslash"), ("publish", "a/b/c"), ("publish", "a/"), ("tail", "/b"),
+                      ("publish", "A/b"), ("publish", "a/.."), ("publish", "a/" + "x" * 254), ("tail", "a/b c"),
+                      ("tail", "a/b", "--group", "a b"),
                       ("publish", "a/b", "c/d"), ("tail", "a/b", "--count", "many"), ("tail", "a/b", "--from", "first"),
                       ("tail", "a/b", "--timeout", "soon"), ("publish", "a/b", "--data", "x", "--lines"),
                       ("publish", "a/b", "--lines", "--id", "1"), ("publish", "a/b", "--url", "ftp://x"),
