@@ -2,6 +2,7 @@
 #include "admin/status.h"
 
 #include <json-c/json.h>
+#include <stdio.h>
 
 #include <weir/version.h>
 
@@ -178,11 +179,13 @@ static struct json_object *drivers_array(struct builder *builder, const weir_run
 static struct json_object *process_object(struct builder *builder, const struct weir_admin_process *process)
 {
 	struct json_object *object = json_object_new_object();
+	char text[32]; /* json-c would write all 17 digits */
 
 	add_uint(builder, object, "residentBytes", process->resident_bytes);
 	add_uint(builder, object, "openFds", process->open_fds);
 	add_uint(builder, object, "threads", process->threads);
-	add(builder, object, "cpuSeconds", json_object_new_double(process->cpu_seconds));
+	snprintf(text, sizeof text, "%.6f", process->cpu_seconds);
+	add(builder, object, "cpuSeconds", json_object_new_double_s(process->cpu_seconds, text));
 	return object;
 }
 

@@ -20,6 +20,7 @@ enum {
 
 struct weir_http_transfer {
 	struct weir_http_easy easy;
+	CURLU *url;                      /* parsed once: libcurl would do it again for every exchange */
 	struct weir_http_transfer *next; /* unused */
 	struct weir_http_exchange *exchange;
 	struct curl_slist nodes[HEADER_NODES];
@@ -133,7 +134,10 @@ static int set_up(struct weir_http_transfer *transfer, const struct weir_http_ta
 	const struct weir_http_client *client = target->client;
 	CURL *easy = transfer->easy.handle;
 
-	SET(easy, CURLOPT_URL, target->url);
+	transfer->url = curl_url();
+	if (!transfer->url || curl_url_set(transfer->url, CURLUPART_URL, target->url, CURLU_PATH_AS_IS) != CURLUE_OK)
+		return WEIR_ENOMEM;
+	SET(easy, CURLOPT_CURLU, transfer->url);
 	SET(easy, CURLOPT_PATH_AS_IS, 1L);
 	SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(easy, CURLOPT_POST, 1L);
@@ -166,6 +170,7 @@ static void transfer_free(struct weir_http_transfer *transfer)
 {
 	if (transfer->easy.handle)
 		curl_easy_cleanup(transfer->easy.handle);
+	curl_url_cleanup(transfer->url);
 	weir_dynbuf_fini(&transfer->text);
 	weir_mem_free(transfer);
 }

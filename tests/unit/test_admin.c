@@ -500,6 +500,47 @@ static void metrics_are_open_metrics_if_asked_for(void **state)
 	weir_admin_free(admin);
 }
 
+/* docs/reference/metrics.md as a string; the caller frees it. */
+static char *read_reference(void)
+{
+	const char *source = getenv("WEIR_TEST_SOURCE");
+	char path[512], *text = calloc(1, 65536);
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/docs/reference/metrics.md", source ? source : ".");
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_true(fread(text, 1, 65535, file) > 0);
+	fclose(file);
+	return text;
+}
+
+static void every_metric_is_in_the_reference_and_the_other_way_round(void **state)
+{
+	struct weir_admin *admin = start();
+	struct exposition *text = calloc(1, sizeof *text);
+	char *reference = read_reference(), name[NAME];
+	size_t documented = 0;
+	struct fake_http http;
+
+	(void)state;
+	add_channel();
+	fake_http_get(&http, weir_admin_port(admin, 0), "GET", "/metrics", NULL);
+	read_exposition(text, http.bytes + (fake_http_body(&http) - http.bytes), false);
+	for (size_t i = 0; i < text->family_count; i++) {
+		snprintf(name, sizeof name, "| `%.100s` | ", text->families[i]);
+		if (!strstr(reference, name))
+			fail_msg("%s is not in docs/reference/metrics.md", text->families[i]);
+	}
+	for (const char *row = reference; (row = strstr(row, "| `weir_")) != NULL; row++)
+		documented++;
+	assert_int_equal(documented, text->family_count);
+	fake_http_close(&http);
+	free(reference);
+	free(text);
+	weir_admin_free(admin);
+}
+
 /* ---- addresses ----------------------------------------------------------------------------------- */
 
 static void without_an_address_there_is_no_port(void **state)
@@ -561,6 +602,7 @@ int main(void)
 		cmocka_unit_test_setup(a_figure_that_is_not_known_has_no_sample, reset),
 		cmocka_unit_test_setup(the_histogram_is_cumulative, reset),
 		cmocka_unit_test_setup(metrics_are_open_metrics_if_asked_for, reset),
+		cmocka_unit_test_setup(every_metric_is_in_the_reference_and_the_other_way_round, reset),
 		cmocka_unit_test_setup(without_an_address_there_is_no_port, reset),
 		cmocka_unit_test_setup(every_address_of_the_list_answers, reset),
 		cmocka_unit_test_setup(an_address_that_cannot_be_had_is_named, reset),
