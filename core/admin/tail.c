@@ -1,250 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "admin/tail.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
-#include "admin/tail_query.h"
+#include "admin/tail_state.h"
 #include "base/clock.h"
-#include "base/dynbuf.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "dispatch/thread.h"
 
 enum {
 	TAILS_MAX = 8,
-	WINDOW = 64,
-	WINDOW_BYTES = 1024 * 1024,
 	LINE_MAX_BYTES = 64 * 1024 * 1024,
-	RETRY_MS = 20,   /* until a reader that is behind is looked at again */
-	READY_MS = 5000, /* to wait for a new subscription */
-	CLOSE_MS = 5000,
-	UID_BYTES = 16,
-};
-
-enum stage {
-	OPENING, /* the worker subscribes; `request` waits for its answer */
-	OPEN,
-	CLOSING, /* the worker ends the subscription */
-};
-
-struct tail {
-	struct tail *next;     /* of all, the loop's */
-	struct tail *next_job; /* the worker's */
-	struct weir_admin_tails *tails;
-	struct weir_admin_tail_query query;
-	enum stage stage;
-	bool ending; /* wanted by the loop; OPENING: to be closed as soon as it is open */
-
-	/* the worker's while OPENING and CLOSING, read by the loop otherwise */
-	weir_subscription *subscription;
-	int code; /* of opening */
-	struct weir_error error;
-	struct weir_task done; /* the worker has done its job */
-
-	/* the loop's */
-	struct weir_http_request *request;
-	struct weir_http_stream *stream; /* NULL: the reader is gone, or not there yet */
-	struct weir_timer retry;
-	weir_event *event;
-	struct weir_dynbuf line;
-	uint64_t left; /* events to write; UINT64_MAX: without end */
-	weir_delivery *pending[WINDOW];
-	size_t pending_count;
-
-	/* between the pump and the loop */
-	pthread_mutex_t lock;
-	pthread_cond_t noticed; /* readiness may have changed */
-	weir_delivery *arrived[WINDOW];
-	size_t arrived_count;
-	bool posted;
-	struct weir_task arrival;
-};
-
-struct weir_admin_tails {
-	struct weir_loop *loop;
-	struct weir_dispatcher *dispatcher;
-	pthread_t worker;
-	struct weir_task drain;
-
-	struct tail *first; /* the loop's */
-	size_t count;
-
-	pthread_mutex_t lock; /* what follows */
-	pthread_cond_t changed;
-	struct tail *jobs, **jobs_end;
-	size_t open; /* tails that exist */
-	bool draining, stop;
+	RETRY_MS = 20, /* until a reader that is behind is looked at again */
 };
 
 #define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
-
-static bool is_draining(struct weir_admin_tails *tails)
-{
-	bool draining;
-
-	pthread_mutex_lock(&tails->lock);
-	draining = tails->draining;
-	pthread_mutex_unlock(&tails->lock);
-	return draining;
-}
-
-/* ---- the pump -------------------------------------------------------------------- */
-
-static void on_deliver(void *ctx, weir_delivery *const *deliveries, size_t count)
-{
-	struct tail *tail = ctx;
-	size_t taken;
-	bool post;
-
-	pthread_mutex_lock(&tail->lock);
-	taken = WINDOW - tail->arrived_count < count ? WINDOW - tail->arrived_count : count;
-	memcpy(tail->arrived + tail->arrived_count, deliveries, taken * sizeof deliveries[0]);
-	tail->arrived_count += taken;
-	post = taken > 0 && !tail->posted;
-	tail->posted |= post;
-	pthread_mutex_unlock(&tail->lock);
-	if (post)
-		weir_loop_post(tail->tails->loop, &tail->arrival);
-	/* Cannot be: the window is the most that may be out. What cannot be kept stays unsettled. */
-	for (size_t i = taken; i < count; i++)
-		weir_delivery_free(deliveries[i]);
-}
-
-static void on_notice(void *ctx, const struct weir_notice *notice)
-{
-	struct tail *tail = ctx;
-
-	(void)notice;
-	pthread_mutex_lock(&tail->lock);
-	pthread_cond_signal(&tail->noticed);
-	pthread_mutex_unlock(&tail->lock);
-}
-
-/* ---- the worker --------------------------------------------------------------------- */
-
-static int random_uid(char *text, size_t size)
-{
-	unsigned char bytes[UID_BYTES];
-	int used = snprintf(text, size, "weir-tail-");
-
-	if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-		return WEIR_EIO;
-	for (size_t i = 0; i < sizeof bytes; i++)
-		used += snprintf(text + used, size - (size_t)used, "%02x", bytes[i]);
-	return WEIR_OK;
-}
-
-/* An event published once this returned WEIR_OK will be seen. */
-static int wait_ready(struct tail *tail, struct weir_error *err)
-{
-	int64_t deadline = weir_clock_after_ms(weir_clock_now_ns(), READY_MS);
-	int code;
-
-	while ((code = weir_subscription_ready(tail->subscription, err)) != WEIR_OK) {
-		/* In short steps: a notice may come between the question and the wait. */
-		int64_t step = weir_clock_after_ms(weir_clock_now_ns(), RETRY_MS);
-		struct timespec until = { step / WEIR_NS_PER_S, step % WEIR_NS_PER_S };
-
-		if (weir_clock_now_ns() >= deadline || is_draining(tail->tails))
-			return code;
-		pthread_mutex_lock(&tail->lock);
-		pthread_cond_timedwait(&tail->noticed, &tail->lock, &until);
-		pthread_mutex_unlock(&tail->lock);
-	}
-	return WEIR_OK;
-}
-
-static void close_subscription(struct tail *tail)
-{
-	struct weir_error err = WEIR_ERROR_INIT;
-
-	if (!tail->subscription)
-		return;
-	if (weir_subscription_close(tail->subscription, 0, weir_clock_after_ms(weir_clock_now_ns(), CLOSE_MS), &err) !=
-	    WEIR_OK)
-		weir_log(WEIR_LOG_WARNING, "tail of %s/%s: its subscription may be left behind: %s", tail->query.ns,
-			 tail->query.name, err.text);
-	tail->subscription = NULL;
-}
-
-static int open_subscription(struct tail *tail, struct weir_error *err)
-{
-	char uid[64];
-	struct weir_subscription_spec spec = {
-		.name = "tail",
-		.uid = uid,
-		.start = tail->query.earliest ? WEIR_START_EARLIEST : WEIR_START_LATEST,
-		.window = WINDOW,
-		.window_bytes = WINDOW_BYTES,
-		.deliver = on_deliver,
-		.notice = on_notice,
-		.ctx = tail,
-	};
-	weir_channel *channel = weir_dispatcher_channel(tail->tails->dispatcher, tail->query.ns, tail->query.name);
-	int code;
-
-	if (!channel)
-		return weir_fail(err, WEIR_ENOTFOUND, "there is no such channel; /status lists them");
-	if (random_uid(uid, sizeof uid) != WEIR_OK)
-		return weir_fail(err, WEIR_EIO, "no random bytes for the subscription's name");
-	code = weir_channel_subscribe(channel, &spec, &tail->subscription, err);
-	if (code != WEIR_OK)
-		return code;
-	code = wait_ready(tail, err);
-	if (code != WEIR_OK)
-		close_subscription(tail);
-	return code;
-}
-
-static void work(struct tail *tail)
-{
-	if (tail->stage == OPENING)
-		tail->code = open_subscription(tail, &tail->error);
-	else
-		close_subscription(tail);
-	weir_loop_post(tail->tails->loop, &tail->done);
-}
-
-static void *worker_main(void *ctx)
-{
-	struct weir_admin_tails *tails = ctx;
-	struct tail *tail;
-
-	pthread_mutex_lock(&tails->lock);
-	for (;;) {
-		while (!tails->jobs && !tails->stop)
-			pthread_cond_wait(&tails->changed, &tails->lock);
-		tail = tails->jobs;
-		if (!tail)
-			break;
-		tails->jobs = tail->next_job;
-		if (!tails->jobs)
-			tails->jobs_end = &tails->jobs;
-		pthread_mutex_unlock(&tails->lock);
-		work(tail);
-		pthread_mutex_lock(&tails->lock);
-	}
-	pthread_mutex_unlock(&tails->lock);
-	return NULL;
-}
-
-static void give_job(struct tail *tail)
-{
-	struct weir_admin_tails *tails = tail->tails;
-
-	tail->next_job = NULL;
-	pthread_mutex_lock(&tails->lock);
-	*tails->jobs_end = tail;
-	tails->jobs_end = &tail->next_job;
-	pthread_cond_broadcast(&tails->changed);
-	pthread_mutex_unlock(&tails->lock);
-}
 
 /* ---- the loop: memory ------------------------------------------------------------------ */
 
@@ -269,10 +40,10 @@ static void count_closed(struct weir_admin_tails *tails)
 }
 
 /* Its subscription is closed, or there never was one: no callback of it runs any more. */
-static void tail_free(struct tail *tail)
+static void tail_free(struct weir_admin_tail *tail)
 {
 	struct weir_admin_tails *tails = tail->tails;
-	struct tail **link = &tails->first;
+	struct weir_admin_tail **link = &tails->first;
 
 	while (*link != tail)
 		link = &(*link)->next;
@@ -292,25 +63,25 @@ static void tail_free(struct tail *tail)
 }
 
 /* The tail is over for its reader; the rest is the worker's. */
-static void tail_end(struct tail *tail)
+static void tail_end(struct weir_admin_tail *tail)
 {
 	struct weir_http_stream *stream = tail->stream;
 
-	if (tail->stage != OPEN) {
+	if (tail->stage != WEIR_ADMIN_TAIL_OPEN) {
 		tail->ending = true;
 		return;
 	}
-	tail->stage = CLOSING;
+	tail->stage = WEIR_ADMIN_TAIL_CLOSING;
 	tail->stream = NULL;
 	weir_loop_timer_cancel(tail->tails->loop, &tail->retry);
 	if (stream)
 		weir_http_stream_end(stream);
-	give_job(tail);
+	weir_admin_tail_give(tail);
 }
 
 static void on_gone(void *ctx)
 {
-	struct tail *tail = ctx;
+	struct weir_admin_tail *tail = ctx;
 
 	tail->stream = NULL;
 	tail_end(tail);
@@ -319,7 +90,7 @@ static void on_gone(void *ctx)
 /* ---- the loop: events -------------------------------------------------------------------- */
 
 /* A structured event on one line. JSON has line breaks only between its tokens: a space does as well. */
-static bool write_line(struct tail *tail, struct weir_buf json)
+static bool write_line(struct weir_admin_tail *tail, struct weir_buf json)
 {
 	weir_dynbuf_reset(&tail->line);
 	if (!weir_dynbuf_add_buf(&tail->line, json) || !weir_dynbuf_add_char(&tail->line, '\n'))
@@ -332,7 +103,7 @@ static bool write_line(struct tail *tail, struct weir_buf json)
 }
 
 /* WEIR_OK: it is done with, though perhaps only skipped. WEIR_EAGAIN: later. WEIR_ECLOSED: the reader is gone. */
-static int write_delivery(struct tail *tail, const weir_delivery *delivery)
+static int write_delivery(struct weir_admin_tail *tail, const weir_delivery *delivery)
 {
 	struct weir_error err = WEIR_ERROR_INIT;
 	struct weir_buf json;
@@ -355,7 +126,7 @@ static int write_delivery(struct tail *tail, const weir_delivery *delivery)
 }
 
 /* Writes what can be written now, and settles it. */
-static void tail_write(struct tail *tail)
+static void tail_write(struct weir_admin_tail *tail)
 {
 	size_t written = 0;
 	int code = WEIR_OK;
@@ -379,15 +150,15 @@ static void tail_write(struct tail *tail)
 
 static void on_retry(struct weir_timer *timer)
 {
-	tail_write(CONTAINER(timer, struct tail, retry));
+	tail_write(CONTAINER(timer, struct weir_admin_tail, retry));
 }
 
 /* Only while it is open: whatever comes before and after that stays in `arrived`. */
-static void take_arrived(struct tail *tail)
+static void take_arrived(struct weir_admin_tail *tail)
 {
 	pthread_mutex_lock(&tail->lock);
 	/* What is pending and what arrived are together within the window. */
-	if (tail->pending_count + tail->arrived_count <= WINDOW) {
+	if (tail->pending_count + tail->arrived_count <= WEIR_ADMIN_TAIL_WINDOW) {
 		memcpy(tail->pending + tail->pending_count, tail->arrived,
 		       tail->arrived_count * sizeof tail->arrived[0]);
 		tail->pending_count += tail->arrived_count;
@@ -400,12 +171,12 @@ static void take_arrived(struct tail *tail)
 
 static void on_arrival(struct weir_task *task)
 {
-	struct tail *tail = CONTAINER(task, struct tail, arrival);
+	struct weir_admin_tail *tail = CONTAINER(task, struct weir_admin_tail, arrival);
 
 	pthread_mutex_lock(&tail->lock);
 	tail->posted = false;
 	pthread_mutex_unlock(&tail->lock);
-	if (tail->stage == OPEN && tail->stream)
+	if (tail->stage == WEIR_ADMIN_TAIL_OPEN && tail->stream)
 		take_arrived(tail);
 }
 
@@ -419,7 +190,7 @@ static void refuse(struct weir_http_request *request, const struct weir_error *e
 		weir_http_respond_error(request, 503, "not_ready", err->text[0] ? err->text : "draining");
 }
 
-static void opened(struct tail *tail)
+static void opened(struct weir_admin_tail *tail)
 {
 	struct weir_http_request *request = tail->request;
 
@@ -429,7 +200,7 @@ static void opened(struct tail *tail)
 		tail_free(tail);
 		return;
 	}
-	tail->stage = OPEN;
+	tail->stage = WEIR_ADMIN_TAIL_OPEN;
 	tail->stream = weir_http_respond_stream(request, 200, "application/x-ndjson", on_gone, tail);
 	if (!tail->stream || tail->ending)
 		tail_end(tail);
@@ -439,17 +210,17 @@ static void opened(struct tail *tail)
 
 static void on_done(struct weir_task *task)
 {
-	struct tail *tail = CONTAINER(task, struct tail, done);
+	struct weir_admin_tail *tail = CONTAINER(task, struct weir_admin_tail, done);
 
-	if (tail->stage == OPENING)
+	if (tail->stage == WEIR_ADMIN_TAIL_OPENING)
 		opened(tail);
 	else
 		tail_free(tail);
 }
 
-static struct tail *tail_new(struct weir_admin_tails *tails, const struct weir_admin_tail_query *query)
+static struct weir_admin_tail *tail_new(struct weir_admin_tails *tails, const struct weir_admin_tail_query *query)
 {
-	struct tail *tail = weir_mem_zalloc(1, sizeof *tail);
+	struct weir_admin_tail *tail = weir_mem_zalloc(1, sizeof *tail);
 	pthread_condattr_t clock;
 
 	if (!tail || weir_event_new(&tail->event) != WEIR_OK) {
@@ -477,7 +248,7 @@ static struct tail *tail_new(struct weir_admin_tails *tails, const struct weir_a
 void weir_admin_tails_handle(struct weir_admin_tails *tails, struct weir_http_request *request)
 {
 	struct weir_admin_tail_query query;
-	struct tail *tail;
+	struct weir_admin_tail *tail;
 	const char *why =
 	    weir_admin_tail_query_read(weir_http_request_path(request), weir_http_request_query(request), &query);
 
@@ -500,7 +271,7 @@ void weir_admin_tails_handle(struct weir_admin_tails *tails, struct weir_http_re
 		return;
 	}
 	tail->request = request;
-	give_job(tail);
+	weir_admin_tail_give(tail);
 }
 
 /* ---- all of them ---------------------------------------------------------------------------- */
@@ -509,7 +280,7 @@ static void on_drain(struct weir_task *task)
 {
 	struct weir_admin_tails *tails = CONTAINER(task, struct weir_admin_tails, drain);
 
-	for (struct tail *tail = tails->first; tail; tail = tail->next)
+	for (struct weir_admin_tail *tail = tails->first; tail; tail = tail->next)
 		tail_end(tail);
 }
 
@@ -539,7 +310,7 @@ int weir_admin_tails_new(struct weir_loop *loop, struct weir_dispatcher *dispatc
 	tails->jobs_end = &tails->jobs;
 	pthread_mutex_init(&tails->lock, NULL);
 	pthread_cond_init(&tails->changed, NULL);
-	failed = weir_thread_start(&tails->worker, "weir-tails", worker_main, tails);
+	failed = weir_thread_start(&tails->worker, "weir-tails", weir_admin_tail_worker, tails);
 	if (failed) {
 		pthread_cond_destroy(&tails->changed);
 		pthread_mutex_destroy(&tails->lock);
