@@ -94,7 +94,7 @@ void weir_egress_wait(struct weir_egress_item *item, int64_t delay_ms)
 void weir_egress_pump(struct weir_egress *egress)
 {
 	struct weir_lane_item *lane;
-	void (*idle)(void *ctx) = egress->idle;
+	void (*idle)(void *ctx);
 
 	/* Bounded, as an attempt that fails at once without a timer is ready again at once. */
 	for (uint32_t left = egress->window; left && !egress->draining; left--) {
@@ -105,7 +105,9 @@ void weir_egress_pump(struct weir_egress *egress)
 	}
 	weir_figure_set(&egress->counters.in_flight, egress->lanes.running);
 	weir_figure_set(&egress->counters.waiting, egress->lanes.count - egress->lanes.running);
-	if (idle && egress->draining && egress->lanes.running == 0) {
+	/* `idle` is set by another thread; it may be looked at once it has told us to drain. */
+	if (egress->draining && egress->lanes.running == 0 && egress->idle) {
+		idle = egress->idle;
 		egress->idle = NULL;
 		idle(egress->idle_ctx);
 	}
