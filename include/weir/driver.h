@@ -245,7 +245,7 @@ struct weir_option {
 	const char *key;
 	uint32_t type;           /* enum weir_option_type */
 	uint32_t flags;
-	const char *fallback;    /* default as text; NULL: not set */
+	const char *fallback;    /* default as the driver gets it (a duration: milliseconds); NULL: not set */
 	int64_t min, max;        /* both 0: any */
 	const char *choices;     /* "always|os"; only for WEIR_OPT_ENUM */
 	const char *help;        /* one sentence */
