@@ -47,7 +47,9 @@ int weir_embedded_store_fail(const struct weir_embedded_store *store, struct wei
 {
 	int code = code_of(rc);
 
-	weir_fail(err, code, "store %s: %s: %s", store->path, what, mdb_strerror(rc));
+	/* LMDB's own words for it speak of its map, which is as large as the disk allows. */
+	weir_fail(err, code, "store %s: %s: %s", store->path, what,
+		  code == WEIR_ELIMIT ? strerror(ENOSPC) : mdb_strerror(rc));
 	weir_error_native(err, rc > 0 ? "errno" : "lmdb", rc);
 	if (err && code == WEIR_ELIMIT)
 		err->retry_after_ms = 1000;
@@ -98,31 +100,63 @@ MDB_val weir_embedded_val(const void *bytes, size_t len)
 	return value;
 }
 
-/* ---- room --------------------------------------------------------------------------------- */
+/* ---- room ---------------------------------------------------------------------------------
+ *
+ * LMDB takes a page that is free inside the file or, if there is none, the page
+ * behind the last; it stops at the size of its map. So the map is made as large
+ * as what the file system has promised: a transaction then fails before it has
+ * written anything, not in the middle. Records may use the map but for RESERVE
+ * bytes at its end; only cursors and deletions, which give room back, may use
+ * those.
+ */
+
+static uint64_t page_up(const struct weir_embedded_store *store, uint64_t bytes)
+{
+	return (bytes + store->page - 1) / store->page * store->page;
+}
+
+/* By how much the file grows at a time. */
+static uint64_t growth(const struct weir_embedded_store *store)
+{
+	uint64_t step = store->end < store->max_bytes ? store->end / 8 : store->max_bytes / 8;
+
+	if (step < PREALLOCATE_MIN)
+		return PREALLOCATE_MIN;
+	return step < PREALLOCATE_MAX ? step : PREALLOCATE_MAX;
+}
 
 /* Asks the file system for the file's blocks up to `end` + `need`, and for more if it has them. */
 static void preallocate(struct weir_embedded_store *store, uint64_t need)
 {
-	uint64_t step = store->end / 8, target = store->end + need;
+	uint64_t target = page_up(store, store->end + need), more = page_up(store, target + growth(store));
 	mdb_filehandle_t fd;
 
 	if (store->allocated >= target || mdb_env_get_fd(store->env, &fd))
 		return;
-	if (step < PREALLOCATE_MIN)
-		step = PREALLOCATE_MIN;
-	if (step > PREALLOCATE_MAX)
-		step = PREALLOCATE_MAX;
-	if (fallocate(fd, 0, 0, (off_t)(target + step)) == 0)
-		store->allocated = target + step;
+	if (fallocate(fd, 0, 0, (off_t)more) == 0)
+		store->allocated = more;
 	else if (errno == EOPNOTSUPP)
-		store->allocated = UINT64_MAX;
+		/* It cannot promise anything. A full disk is then noticed when a transaction is written. */
+		store->allocated = page_up(store, store->max_bytes + store->max_bytes / 4 + PREALLOCATE_MAX);
 	else if (fallocate(fd, 0, 0, (off_t)target) == 0)
 		store->allocated = target;
 }
 
-void weir_embedded_store_reserve(struct weir_embedded_store *store)
+/* Makes the map so large. No transaction may be open, so it waits for the one that poll() reads in. */
+static int map_to(struct weir_embedded_store *store, uint64_t size)
 {
-	preallocate(store, RESERVE);
+	int rc;
+
+	if (size < store->end)
+		size = store->end;
+	if (size == store->mapped)
+		return 0;
+	pthread_mutex_lock(&store->map);
+	rc = mdb_env_set_mapsize(store->env, (size_t)size);
+	store->unmapped = rc != 0;
+	pthread_mutex_unlock(&store->map);
+	store->mapped = size;
+	return rc;
 }
 
 uint64_t weir_embedded_store_cost(size_t len)
@@ -145,50 +179,54 @@ int weir_embedded_store_room(struct weir_embedded_store *store, uint64_t cost, s
 	}
 	cost += OVERHEAD;
 	preallocate(store, cost + RESERVE);
-	fresh = store->allocated - store->end;
-	fresh = fresh > RESERVE ? fresh - RESERVE : 0;
-	if (store->allocated == UINT64_MAX || cost <= fresh || cost - fresh <= store->free_bytes)
+	fresh = store->allocated > store->end + RESERVE ? store->allocated - store->end - RESERVE : 0;
+	if (cost <= fresh + store->free_bytes)
 		return WEIR_OK;
 	return weir_embedded_store_fail(store, err, ENOSPC, "no room for new records");
 }
 
-/* What the file holds after a commit. Within the transaction, for its own changes. */
-void weir_embedded_store_measure(struct weir_embedded_store *store)
+/* What the databases hold, with what the transaction has changed. */
+static void measure(struct weir_embedded_store *store, struct usage *ret)
 {
 	const MDB_dbi dbis[] = { 0, 1, store->weir, store->topics, store->cursors, store->records };
-	uint64_t used = 2, pages = 0;
+	uint64_t pages = 0, used = 2;
 	MDB_stat stat;
 	size_t i;
 
+	memset(&stat, 0, sizeof stat);
 	for (i = 0; i < sizeof dbis / sizeof dbis[0]; i++) {
 		if (mdb_stat(store->write, dbis[i], &stat))
 			continue;
 		pages = stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
 		used += pages;
 	}
-	store->stat_records = stat.ms_entries;
-	store->record_bytes = pages * store->page;
-	store->stat_bytes = store->record_bytes;
-	store->free_bytes = used * store->page;
+	ret->records = stat.ms_entries;
+	ret->record_bytes = pages * store->page;
+	ret->used = used * store->page;
 }
 
-void weir_embedded_store_measured(struct weir_embedded_store *store)
+void weir_embedded_store_measured(struct weir_embedded_store *store, const struct usage *usage)
 {
 	MDB_envinfo info;
 
 	mdb_env_info(store->env, &info);
 	store->end = ((uint64_t)info.me_last_pgno + 1) * store->page;
-	/* weir_embedded_store_measure() has left here what is in use. */
-	store->free_bytes = store->end > store->free_bytes ? store->end - store->free_bytes : 0;
+	store->free_bytes = store->end > usage->used ? store->end - usage->used : 0;
+	store->record_bytes = usage->record_bytes;
+	store->stat_records = usage->records;
+	store->stat_bytes = usage->record_bytes;
 }
 
 /* ---- transactions --------------------------------------------------------------------------- */
 
-int weir_embedded_store_begin(struct weir_embedded_store *store, struct weir_error *err)
+int weir_embedded_store_begin(struct weir_embedded_store *store, bool records, struct weir_error *err)
 {
 	int rc;
 
-	weir_embedded_store_reserve(store);
+	preallocate(store, RESERVE);
+	rc = map_to(store, records && store->allocated > RESERVE ? store->allocated - RESERVE : store->allocated);
+	if (rc)
+		return weir_fail(err, WEIR_EIO, "store %s: cannot map its file: %s", store->path, mdb_strerror(rc));
 	rc = mdb_txn_begin(store->env, NULL, 0, &store->write);
 	return rc ? weir_embedded_store_fail(store, err, rc, "cannot begin") : WEIR_OK;
 }
@@ -201,14 +239,21 @@ void weir_embedded_store_abort(struct weir_embedded_store *store)
 
 int weir_embedded_store_commit(struct weir_embedded_store *store, struct weir_error *err)
 {
+	struct usage usage;
 	int rc;
 
-	weir_embedded_store_measure(store);
+	measure(store, &usage);
+	errno = 0;
 	rc = mdb_txn_commit(store->write);
 	store->write = NULL;
-	weir_embedded_store_measured(store);
 	store->stat_syncs += store->sync;
-	return rc ? weir_embedded_store_fail(store, err, rc, "cannot commit") : WEIR_OK;
+	/* LMDB calls a write that was cut short EIO, without a call that failed with it: the disk is full. */
+	if (rc == EIO && errno == 0)
+		rc = ENOSPC;
+	if (rc)
+		return weir_embedded_store_fail(store, err, rc, "cannot commit");
+	weir_embedded_store_measured(store, &usage);
+	return WEIR_OK;
 }
 
 int weir_embedded_store_sync(struct weir_embedded_store *store, struct weir_error *err)

@@ -77,7 +77,8 @@ uint64_t weir_embedded_store_cost(size_t len);
 /* Whether records of this much cost can be stored now. WEIR_ELIMIT says why not. Outside of a transaction. */
 int weir_embedded_store_room(struct weir_embedded_store *store, uint64_t cost, struct weir_error *err);
 
-int weir_embedded_store_begin(struct weir_embedded_store *store, struct weir_error *err);
+/* `records`: records will be put, so what is reserved for the rest must stay. */
+int weir_embedded_store_begin(struct weir_embedded_store *store, bool records, struct weir_error *err);
 /* On an error nothing is stored; unless the code is WEIR_ELIMIT, something may be. */
 int weir_embedded_store_commit(struct weir_embedded_store *store, struct weir_error *err);
 void weir_embedded_store_abort(struct weir_embedded_store *store);

@@ -4,6 +4,7 @@
 #define WEIR_DRIVER_EMBEDDED_STORE_INTERNAL_H
 
 #include <lmdb.h>
+#include <pthread.h>
 
 #include "store.h"
 
@@ -29,7 +30,10 @@ struct weir_embedded_store {
 	uint64_t end;          /* of the last page in use, in bytes */
 	uint64_t free_bytes;   /* in pages before it that are free */
 	uint64_t record_bytes; /* in pages of `records` */
-	uint64_t allocated;    /* what the file system has given us; UINT64_MAX: it cannot say */
+	uint64_t allocated;    /* what the file system has promised us of the file */
+	uint64_t mapped;       /* size of the map; 0: not known */
+	bool unmapped;         /* there is none, after an error; guarded by `map` */
+	pthread_mutex_t map;   /* held while poll() reads, and while the map is changed */
 	_Atomic uint64_t stat_records, stat_bytes, stat_syncs;
 	char path[];
 };
@@ -39,10 +43,13 @@ int weir_embedded_store_fail(const struct weir_embedded_store *store, struct wei
 /* LMDB does not write through the pointers it is given. */
 MDB_val weir_embedded_val(const void *bytes, size_t len);
 uint64_t weir_embedded_key_number(const void *bytes);
-/* Finds out what the file holds. */
-void weir_embedded_store_measure(struct weir_embedded_store *store);
-void weir_embedded_store_measured(struct weir_embedded_store *store);
-/* Asks the file system for the blocks that housekeeping may need. */
-void weir_embedded_store_reserve(struct weir_embedded_store *store);
+/* What the databases hold. */
+struct usage {
+	uint64_t records;
+	uint64_t record_bytes; /* in pages of `records` */
+	uint64_t used;         /* in pages of all */
+};
+/* Notes it, and how large the file is. */
+void weir_embedded_store_measured(struct weir_embedded_store *store, const struct usage *usage);
 
 #endif

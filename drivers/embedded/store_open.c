@@ -101,18 +101,18 @@ static int length_check(struct weir_embedded_store *store, struct weir_error *er
 		return weir_fail(err, WEIR_ECORRUPT,
 				 "store %s: data.mdb has %lld bytes, but should have %llu: it was cut", store->path,
 				 (long long)info.st_size, (unsigned long long)store->end);
-	store->allocated = store->end;
+	store->allocated = (uint64_t)info.st_size / store->page * store->page;
 	return WEIR_OK;
 }
 
 static int env_open(struct weir_embedded_store *store, struct weir_error *err)
 {
+	const struct usage nothing = { 0, 0, 0 };
 	MDB_stat stat;
 	int dead, rc;
 
 	if ((rc = mdb_env_create(&store->env)) || (rc = mdb_env_set_maxdbs(store->env, 8)) ||
 	    (rc = mdb_env_set_maxreaders(store->env, 8)) ||
-	    (rc = mdb_env_set_mapsize(store->env, (size_t)(store->max_bytes + store->max_bytes / 4 + (64u << 20)))) ||
 	    (rc = mdb_env_open(store->env, store->path, MDB_NOTLS | (store->sync ? 0 : MDB_NOSYNC), 0600))) {
 		if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
 			return weir_fail(err, WEIR_ECORRUPT, "%s/data.mdb is not a store of Weir: %s", store->path,
@@ -122,7 +122,7 @@ static int env_open(struct weir_embedded_store *store, struct weir_error *err)
 	mdb_reader_check(store->env, &dead);
 	mdb_env_stat(store->env, &stat);
 	store->page = stat.ms_psize;
-	weir_embedded_store_measured(store);
+	weir_embedded_store_measured(store, &nothing);
 	return length_check(store, err);
 }
 
@@ -137,11 +137,12 @@ int weir_embedded_store_open(const struct weir_embedded_store_spec *spec, struct
 	if (!store)
 		return weir_fail(err, WEIR_ENOMEM, "no memory for a store");
 	memcpy(store->path, spec->path, len);
+	pthread_mutex_init(&store->map, NULL);
 	store->max_bytes = spec->max_bytes;
 	store->sync = spec->sync;
 	code = env_open(store, err);
 	if (code == WEIR_OK)
-		code = weir_embedded_store_begin(store, err);
+		code = weir_embedded_store_begin(store, false, err);
 	if (code == WEIR_OK) {
 		code = schema_open(store, generation, err);
 		if (code)
@@ -167,6 +168,7 @@ void weir_embedded_store_close(struct weir_embedded_store *store)
 		mdb_txn_abort(store->read);
 	if (store->env)
 		mdb_env_close(store->env);
+	pthread_mutex_destroy(&store->map);
 	free(store);
 }
 

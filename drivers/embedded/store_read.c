@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store_internal.h"
 
+#include <errno.h>
+
 static int read_txn(struct weir_embedded_store *store)
 {
 	int rc;
@@ -18,8 +20,10 @@ int weir_embedded_store_read_begin(struct weir_embedded_store *store, uint64_t t
 {
 	unsigned char bytes[WEIR_EMBEDDED_RECORD_KEY];
 	MDB_val key, value;
-	int rc = read_txn(store);
+	int rc;
 
+	pthread_mutex_lock(&store->map);
+	rc = store->unmapped ? EIO : read_txn(store);
 	if (rc)
 		return weir_embedded_store_fail(store, err, rc, "cannot read");
 	rc = store->read_at ? mdb_cursor_renew(store->read, store->read_at)
@@ -62,4 +66,5 @@ void weir_embedded_store_read_end(struct weir_embedded_store *store)
 {
 	if (store->read)
 		mdb_txn_reset(store->read);
+	pthread_mutex_unlock(&store->map);
 }

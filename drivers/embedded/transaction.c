@@ -181,7 +181,7 @@ static int fill(struct weir_inst *inst, struct batch *batch, bool with_records, 
 
 static int write_once(struct weir_inst *inst, struct batch *batch, bool with_records)
 {
-	int code = weir_embedded_store_begin(inst->store, &batch->error);
+	int code = weir_embedded_store_begin(inst->store, with_records, &batch->error);
 
 	if (code)
 		return code;
