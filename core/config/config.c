@@ -45,7 +45,9 @@ int weir_config_load(weir_config *config, struct weir_error *err)
 	if (config->loaded)
 		return weir_fail(err, WEIR_EINVAL, "configuration: loaded already");
 	config->loaded = true;
-	weir_config_resolve(config);
+	weir_config_add_overrides(config);
+	if (!config->no_memory)
+		weir_config_resolve(config);
 	if (!config->no_memory)
 		weir_config_resolve_channels(config);
 	if (!config->no_memory)
@@ -88,8 +90,8 @@ bool weir_config_get_bool(const weir_config *config, const char *key)
 const char *weir_config_key(const weir_config *config, const char *prefix, size_t index)
 {
 	for (size_t i = 0; i < config->value_count; i++)
-		if (config->values[i].text && weir_str_starts_nocase(weir_str(config->values[i].key), weir_str(prefix)) &&
-		    index-- == 0)
+		if (config->values[i].text &&
+		    weir_str_starts_nocase(weir_str(config->values[i].key), weir_str(prefix)) && index-- == 0)
 			return config->values[i].key;
 	return NULL;
 }

@@ -245,22 +245,13 @@ static bool is_beaten(struct reading *reading, const struct weir_option *option,
 	return other->entry->order > value->entry->order;
 }
 
-static struct weir_place value_place(const struct weir_value *value)
-{
-	struct weir_place place = value->entry->place;
-
-	if (place.at.line && value->entry->input.node->at.line)
-		place.at = value->entry->input.node->at;
-	return place;
-}
-
 static void read_setting(struct reading *reading, const struct weir_value *value, const char *key)
 {
 	static const struct weir_option path = { .type = WEIR_OPT_STRING };
 	bool fold = value->entry->layer == WEIR_LAYER_ENVIRONMENT;
 	const struct weir_option *option = weir_driver_option(reading->driver, key, strlen(key), fold);
 	const struct weir_option *file = option ? NULL : weir_driver_file_option(reading->driver, key, fold);
-	struct weir_place place = value_place(value);
+	struct weir_place place = weir_entry_value_place(value->entry);
 	const char *text;
 
 	if (!option && !file) {

@@ -81,6 +81,16 @@ struct weir_config {
 	struct weir_driver_cache *drivers;                  /* changes also while the configuration is shared */
 };
 
+/* Where the value of an entry stands; `place` is where its key does. */
+static inline struct weir_place weir_entry_value_place(const struct weir_entry *entry)
+{
+	struct weir_place place = entry->place;
+
+	if (place.at.line && !entry->input.text)
+		place.at = entry->input.node->at;
+	return place;
+}
+
 /* ---- problem.c ----------------------------------------------------------- */
 
 /* Adds "place: key: text". `key` may be NULL. What of it is hostile is made printable. */
@@ -96,9 +106,14 @@ bool weir_config_reserve(weir_config *config, void *items, size_t count, size_t 
 
 /* Adds what lies below `root`, which is the whole of a source, as entries. */
 void weir_config_add_tree(weir_config *config, const char *source, enum weir_layer layer, const struct weir_node *root);
-/* Adds one key whose value came as text. `fold`: letters without case. */
-void weir_config_add_text_value(weir_config *config, const char *source, enum weir_layer layer, struct weir_buf key,
-				struct weir_buf value, bool fold);
+/* Adds one key whose value came as text. `place`: its source is in the arena. `fold`: letters without case. */
+void weir_config_add_text_value(weir_config *config, const struct weir_place *place, enum weir_layer layer,
+				struct weir_buf key, struct weir_buf value, bool fold);
+
+/* ---- manifest.c ---------------------------------------------------------- */
+
+/* Adds what the manifests and folders hold that the key `overrides` names. */
+void weir_config_add_overrides(weir_config *config);
 
 /* ---- source.c ------------------------------------------------------------ */
 

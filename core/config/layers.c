@@ -154,20 +154,22 @@ static const struct weir_node *node_of(weir_config *config, struct weir_buf text
 }
 
 /* `log={"format":"json"}`: an object for a section, not a value that looks like one. */
-static bool is_section(const char *key, const struct weir_node *node)
+static bool is_section(const char *key, const struct weir_entry *entry)
 {
-	return node->kind == WEIR_JSON_OBJECT && node->first && (weir_field_is_section(key) || !strchr(key, '.'));
+	const struct weir_node *node = entry->input.node;
+
+	return entry->layer != WEIR_LAYER_OVERRIDE && node->kind == WEIR_JSON_OBJECT && node->first &&
+	       (weir_field_is_section(key) || !strchr(key, '.'));
 }
 
-void weir_config_add_text_value(weir_config *config, const char *source, enum weir_layer layer, struct weir_buf key,
-				struct weir_buf value, bool fold)
+void weir_config_add_text_value(weir_config *config, const struct weir_place *place, enum weir_layer layer,
+				struct weir_buf key, struct weir_buf value, bool fold)
 {
-	struct weir_entry entry = { .layer = layer, .input.text = true };
+	struct weir_entry entry = { .layer = layer, .input.text = true, .place = *place };
 	const char *name = weir_arena_text(&config->arena, key);
 
-	entry.place.source = weir_arena_text(&config->arena, weir_str(source));
 	entry.input.raw = weir_arena_copy(&config->arena, value);
-	if (!name || !entry.place.source || !entry.input.raw.ptr) {
+	if (!name || !entry.input.raw.ptr) {
 		config->no_memory = true;
 		return;
 	}
@@ -177,10 +179,22 @@ void weir_config_add_text_value(weir_config *config, const char *source, enum we
 	name = spell(weir_field_canonical(name, fold), fold);
 	if (!entry.input.node)
 		config->no_memory = true;
-	else if (is_section(name, entry.input.node))
+	else if (is_section(name, &entry))
 		add_below(config, name, entry.place.source, layer, entry.input.node);
 	else
 		add_entry(config, name, &entry);
+}
+
+/* "--set KEY", "environment NAME" in the arena; source NULL: no memory, noted. */
+static struct weir_place place_named(weir_config *config, const char *what, struct weir_buf name)
+{
+	char shown[WEIR_PRINTABLE_SIZE], text[32 + WEIR_PRINTABLE_SIZE];
+	struct weir_place place = { NULL, { 0, 0 } };
+
+	snprintf(text, sizeof text, "%s %s", what, weir_printable(name, shown));
+	place.source = weir_arena_text(&config->arena, weir_str(text));
+	config->no_memory |= !place.source;
+	return place;
 }
 
 int weir_config_add_setting(weir_config *config, const char *assignment)
@@ -188,15 +202,15 @@ int weir_config_add_setting(weir_config *config, const char *assignment)
 	const char *equals = strchr(assignment, '=');
 	struct weir_place place = { "--set", { 0, 0 } };
 	struct weir_buf key;
-	char shown[WEIR_PRINTABLE_SIZE], source[sizeof "--set " + WEIR_PRINTABLE_SIZE];
 
 	if (!equals) {
 		weir_config_problem_add(config, &place, NULL, "a setting without '='; allowed: KEY=VALUE");
 		return config->no_memory ? WEIR_ENOMEM : WEIR_OK;
 	}
 	key = weir_str_trim((struct weir_buf){ assignment, (size_t)(equals - assignment) });
-	snprintf(source, sizeof source, "--set %s", weir_printable(key, shown));
-	weir_config_add_text_value(config, source, WEIR_LAYER_SETTING, key, weir_str(equals + 1), false);
+	place = place_named(config, "--set", key);
+	if (place.source)
+		weir_config_add_text_value(config, &place, WEIR_LAYER_SETTING, key, weir_str(equals + 1), false);
 	return config->no_memory ? WEIR_ENOMEM : WEIR_OK;
 }
 
@@ -225,13 +239,15 @@ static bool key_of_variable(struct weir_buf name, struct weir_dynbuf *key)
 
 static void add_variable(weir_config *config, struct weir_buf name, struct weir_buf value)
 {
-	char shown[WEIR_PRINTABLE_SIZE], source[sizeof "environment " + WEIR_PRINTABLE_SIZE];
+	struct weir_place place;
 	struct weir_dynbuf key;
 
 	weir_dynbuf_init(&key, KEY_MAX);
 	if (key_of_variable(name, &key)) {
-		snprintf(source, sizeof source, "environment %s", weir_printable(name, shown));
-		weir_config_add_text_value(config, source, WEIR_LAYER_ENVIRONMENT, weir_dynbuf_view(&key), value, true);
+		place = place_named(config, "environment", name);
+		if (place.source)
+			weir_config_add_text_value(config, &place, WEIR_LAYER_ENVIRONMENT, weir_dynbuf_view(&key),
+						   value, true);
 	}
 	weir_dynbuf_fini(&key);
 }

@@ -41,15 +41,17 @@ const char *weir_config_where(weir_config *config, const struct weir_place *plac
 
 static const char *origin_of(weir_config *config, const struct weir_entry *entry)
 {
+	const char *before = entry->layer == WEIR_LAYER_OVERRIDE ? "overrides: " : "", *kept;
 	char text[512];
-	const char *kept;
 
 	if (entry->layer == WEIR_LAYER_ENVIRONMENT)
 		return "environment";
 	if (entry->layer == WEIR_LAYER_SETTING)
 		return "--set";
-	snprintf(text, sizeof text, "%s%.480s:%u", entry->layer == WEIR_LAYER_OVERRIDE ? "overrides: " : "",
-		 entry->place.source, entry->place.at.line);
+	if (entry->place.at.line)
+		snprintf(text, sizeof text, "%s%.480s:%u", before, entry->place.source, entry->place.at.line);
+	else
+		snprintf(text, sizeof text, "%s%.480s", before, entry->place.source);
 	kept = weir_arena_text(&config->arena, weir_str(text));
 	config->no_memory |= !kept;
 	return kept;
@@ -98,19 +100,9 @@ static void check_star(weir_config *config, const struct weir_entry *entry, cons
 		    "cannot be set by the environment, which does not tell capitals; allowed: files and --set");
 }
 
-/* The position of a wrong value is its own, of everything else that of its key. */
-static struct weir_place value_place(const struct weir_entry *entry)
-{
-	struct weir_place place = entry->place;
-
-	if (place.at.line)
-		place.at = entry->input.node->at;
-	return place;
-}
-
 static void check_entry(weir_config *config, struct weir_entry *entry)
 {
-	struct weir_place place = value_place(entry);
+	struct weir_place place = weir_entry_value_place(entry);
 	char why[WEIR_WHY_SIZE];
 	int code;
 

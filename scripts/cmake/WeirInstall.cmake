@@ -6,7 +6,7 @@ add_library(weir_shared SHARED
   $<TARGET_OBJECTS:weir_base> $<TARGET_OBJECTS:weir_event> $<TARGET_OBJECTS:weir_config> $<TARGET_OBJECTS:weir_channel>)
 target_include_directories(weir_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(weir_shared PRIVATE
-  $<BUILD_INTERFACE:weir_flags> Threads::Threads PkgConfig::JSONC ${CMAKE_DL_LIBS})
+  $<BUILD_INTERFACE:weir_flags> Threads::Threads PkgConfig::JSONC PkgConfig::YAML ${CMAKE_DL_LIBS})
 target_link_options(weir_shared PRIVATE "-Wl,--version-script=${map}")
 if(NOT WEIR_SANITIZE)
   target_link_options(weir_shared PRIVATE -Wl,-z,defs)

@@ -8,7 +8,7 @@ die() {
 }
 
 # Compiling and running.
-packages_build="gcc libc6-dev make cmake ninja-build pkg-config libcurl4-openssl-dev libjson-c-dev liblmdb-dev"
+packages_build="gcc libc6-dev make cmake ninja-build pkg-config libcurl4-openssl-dev libjson-c-dev libyaml-dev liblmdb-dev"
 # The demonstration: something to post with, something to receive with.
 packages_demo="curl python3"
 # The tests: second compiler, sanitizers and fuzzer runtimes, test library, syscall faults.
