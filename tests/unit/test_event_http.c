@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The HTTP binding. Numbers are rows of the table of bad input in docs. */
+/* The HTTP binding. Numbers are those of docs/reference/events.md. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
