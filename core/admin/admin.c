@@ -18,6 +18,7 @@
 enum {
 	ADDRESSES_MAX = 16,
 	ANSWER_MAX = 64 * 1024 * 1024,
+	BUFFERED = 4 * 1024 * 1024,         /* of requests */
 	STREAM_BUFFERED = 256 * 1024,       /* of a tail, waiting for its reader */
 	STREAM_STALLED_MS = 10 * 60 * 1000, /* until a tail whose reader does not read is cut off */
 };
@@ -233,7 +234,7 @@ static int open_server(struct weir_admin *admin, struct weir_error *err)
 		.limits = { .max_body_bytes = STREAM_BUFFERED,
 			    .max_connections = 64,
 			    .max_connections_per_peer = 64,
-			    .max_buffered_bytes = 4 * 1024 * 1024,
+			    .max_buffered_bytes = BUFFERED,
 			    .write_timeout_ms = STREAM_STALLED_MS },
 		.handler = on_request,
 		.ctx = admin,

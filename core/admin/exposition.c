@@ -91,12 +91,14 @@ static void write_series(struct weir_exposition *exposition, const char *suffix,
 	weir_dynbuf_add_text(out, separator == ',' ? "} " : " ");
 }
 
-/* The shortest text that both formats read as a float: "0.25", "30.0". */
+/* A short text that both formats read as a float: "0.25", "30.0". */
 static void format_double(double value, char text[NUMBER_TEXT])
 {
-	snprintf(text, NUMBER_TEXT, "%.15g", isfinite(value) ? value : 0.0);
+	double shown = isfinite(value) ? value : 0;
+	int length = snprintf(text, NUMBER_TEXT, "%.15g", shown);
+
 	if (!strpbrk(text, ".e"))
-		strcat(text, ".0");
+		snprintf(text + length, (size_t)(NUMBER_TEXT - length), ".0");
 }
 
 void weir_exposition_uint(struct weir_exposition *exposition, const struct weir_exposition_label *labels, size_t count,

@@ -140,7 +140,8 @@ static void tail_write(struct weir_admin_tail *tail)
 	if (written > 0)
 		weir_delivery_settle(tail->pending, written, WEIR_ACK, 0);
 	tail->pending_count -= written;
-	memmove(tail->pending, tail->pending + written, tail->pending_count * sizeof tail->pending[0]);
+	for (size_t i = 0; i < tail->pending_count; i++)
+		tail->pending[i] = tail->pending[written + i];
 	if (tail->left == 0 ||
 	    (code == WEIR_EAGAIN &&
 	     weir_loop_timer_set(tail->tails->loop, &tail->retry,
@@ -159,9 +160,8 @@ static void take_arrived(struct weir_admin_tail *tail)
 	pthread_mutex_lock(&tail->lock);
 	/* What is pending and what arrived are together within the window. */
 	if (tail->pending_count + tail->arrived_count <= WEIR_ADMIN_TAIL_WINDOW) {
-		memcpy(tail->pending + tail->pending_count, tail->arrived,
-		       tail->arrived_count * sizeof tail->arrived[0]);
-		tail->pending_count += tail->arrived_count;
+		for (size_t i = 0; i < tail->arrived_count; i++)
+			tail->pending[tail->pending_count++] = tail->arrived[i];
 		tail->arrived_count = 0;
 	}
 	pthread_mutex_unlock(&tail->lock);

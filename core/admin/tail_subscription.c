@@ -38,7 +38,8 @@ static void on_deliver(void *ctx, weir_delivery *const *deliveries, size_t count
 	pthread_mutex_lock(&tail->lock);
 	taken =
 	    WEIR_ADMIN_TAIL_WINDOW - tail->arrived_count < count ? WEIR_ADMIN_TAIL_WINDOW - tail->arrived_count : count;
-	memcpy(tail->arrived + tail->arrived_count, deliveries, taken * sizeof deliveries[0]);
+	for (size_t i = 0; i < taken; i++)
+		tail->arrived[tail->arrived_count + i] = deliveries[i];
 	tail->arrived_count += taken;
 	post = taken > 0 && !tail->posted;
 	tail->posted |= post;
