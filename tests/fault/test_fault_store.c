@@ -7,7 +7,7 @@
  * publishes and acknowledges without end and writes to its standard output what
  * was promised to it. The parent ends it, opens the store, and compares.
  *
- *   WEIR_FAULT_KILLS   how many times it is killed at random; 30
+ *   WEIR_KILLS         how many times it is killed at random; 30
  *   WEIR_FAULT_SWEEP   up to which sync and write it is killed; 12
  */
 #include <errno.h>
@@ -381,7 +381,7 @@ static int store_teardown(void **state)
 static void nothing_confirmed_is_lost_when_killed_at_random(void **state)
 {
 	struct harness *h = *state;
-	long kills = setting("WEIR_FAULT_KILLS", 30), i;
+	long kills = setting("WEIR_KILLS", 30), i;
 	unsigned seed = (unsigned)setting("WEIR_FAULT_SEED", (long)getpid());
 	uint64_t confirmed = 0;
 	struct child child;
@@ -627,7 +627,7 @@ int main(int argc, char **argv)
 	if (argc == 4 && strcmp(argv[1], "worker") == 0)
 		return worker_main(argv[2], (uint64_t)atoll(argv[3]));
 	if (argc == 2)
-		setenv("WEIR_FAULT_KILLS", argv[1], 1);
+		setenv("WEIR_KILLS", argv[1], 1);
 	if (readlink("/proc/self/exe", program, sizeof program - 1) < 0)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
