@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/weir_cmocka.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -25,12 +26,11 @@ static int end(void **state)
 
 static void assert_posts(size_t count, const char *ids)
 {
-	char seen[FAKE_MAX * 32] = "";
+	char seen[FAKE_MAX * 33] = "";
+	size_t used = 0;
 
-	for (size_t i = 0; i < fake.post_count; i++) {
-		strcat(seen, i ? " " : "");
-		strcat(seen, fake.posts[i].id);
-	}
+	for (size_t i = 0; i < fake.post_count; i++)
+		used += (size_t)snprintf(seen + used, sizeof seen - used, "%s%s", i ? " " : "", fake.posts[i].id);
 	assert_string_equal(seen, ids);
 	assert_int_equal(fake.post_count, count);
 }

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,14 +50,20 @@ static int make(void **state)
 	return 0;
 }
 
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+	(void)info;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
 static int unmake(void **state)
 {
 	struct fixture *fixture = *state;
-	char command[128];
 
 	weir_loop_free(fixture->loop);
-	snprintf(command, sizeof command, "rm -rf '%s'", fixture->root);
-	if (system(command) != 0)
+	if (nftw(fixture->root, remove_entry, 8, FTW_DEPTH | FTW_PHYS) != 0)
 		return -1;
 	free(fixture);
 	return 0;
