@@ -213,3 +213,8 @@ int weir_channel_ready(weir_channel *channel, struct weir_error *err)
 		*err = why;
 	return code;
 }
+
+uint64_t weir_channel_late(const weir_channel *channel)
+{
+	return atomic_load_explicit(&channel->backend->late_persisted, memory_order_relaxed);
+}

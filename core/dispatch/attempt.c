@@ -9,7 +9,10 @@ const uint32_t weir_egress_bucket_ms[15] = {
 	1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000
 };
 
-enum { MARKS = 3 }; /* extensions that a dead letter gets */
+enum {
+	MARKS = 3,          /* extensions that a dead letter gets */
+	KEEP_BYTES = 65536, /* attempts with more data are not pooled: an event keeps its memory */
+};
 
 static struct weir_attempt *attempt_new(const struct weir_delivery_loop *loop)
 {
@@ -57,9 +60,13 @@ void weir_attempt_leave(struct weir_attempt *attempt)
 {
 	struct weir_delivery_loop *loop = attempt->item->egress->options.loop;
 
-	weir_event_clear(attempt->event);
 	attempt->item->attempt = NULL;
 	attempt->item = NULL;
+	if (weir_event_data(attempt->event).len > KEEP_BYTES) {
+		attempt_free(attempt);
+		return;
+	}
+	weir_event_clear(attempt->event);
 	attempt->next = loop->spare;
 	loop->spare = attempt;
 }

@@ -267,10 +267,14 @@ int weir_dispatcher_start(const weir_config *config, weir_runtime *runtime, stru
 	return code;
 }
 
-static void free_channel(struct weir_dispatch_channel *channel)
+static void free_egresses(const struct weir_dispatch_channel *channel)
 {
 	for (size_t i = 0; channel->egresses && i < channel->settings->subscription_count; i++)
 		weir_egress_free(channel->egresses[i]);
+}
+
+static void free_channel(struct weir_dispatch_channel *channel)
+{
 	weir_mem_free(channel->egresses);
 	if (channel->ingress.channel)
 		weir_channel_close(channel->ingress.channel);
@@ -286,10 +290,13 @@ void weir_dispatcher_free(struct weir_dispatcher *dispatcher)
 	weir_dispatcher_close(dispatcher, weir_clock_now_ns(), &given_up, NULL);
 	for (size_t i = 0; i < dispatcher->ingress_count; i++)
 		weir_ingress_free(dispatcher->ingresses[i]);
+	/* Whoever publishes or delivers goes before the channels that it does it with. */
 	for (size_t i = 0; dispatcher->channels && i < dispatcher->channel_count; i++)
-		free_channel(&dispatcher->channels[i]);
+		free_egresses(&dispatcher->channels[i]);
 	for (size_t i = 0; i < dispatcher->delivery_count; i++)
 		weir_delivery_loop_free(dispatcher->delivery_loops[i]);
+	for (size_t i = 0; dispatcher->channels && i < dispatcher->channel_count; i++)
+		free_channel(&dispatcher->channels[i]);
 	weir_router_free(dispatcher->router);
 	weir_mem_free(dispatcher->ingresses);
 	weir_mem_free(dispatcher->delivery_loops);

@@ -49,7 +49,7 @@ struct weir_ingress_figures {
 	uint64_t bytes;       /* of accepted events' data */
 	uint64_t rejected;    /* answered 4xx: the event or request was bad */
 	uint64_t unavailable; /* answered 429 or 503 */
-	uint64_t late;        /* persisted after the answer had to be 503 */
+	uint64_t late;        /* persisted after the answer had to be 503; over all channels of its kind */
 };
 
 /* Monotone counters since start, for one subscription; the last four are gauges. */

@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+enum { LOG_BURST = 10 };
+
 /* ---- items ---------------------------------------------------------------- */
 
 static struct weir_egress_item *take_item(struct weir_egress *egress, weir_delivery *delivery)
@@ -199,13 +201,26 @@ void weir_egress_notice(void *ctx, const struct weir_notice *notice)
 	}
 }
 
-void weir_egress_log(struct weir_egress *egress, int level, const char *format, ...)
+/* A burst of lines, then one a second. */
+static bool may_log(struct weir_egress *egress)
 {
 	int64_t now_ns = weir_loop_now(egress->options.loop->worker.loop);
+	int64_t oldest_ns = now_ns - LOG_BURST * WEIR_NS_PER_S;
+
+	if (egress->logged_until_ns < oldest_ns)
+		egress->logged_until_ns = oldest_ns;
+	if (egress->logged_until_ns + WEIR_NS_PER_S > now_ns)
+		return false;
+	egress->logged_until_ns += WEIR_NS_PER_S;
+	return true;
+}
+
+void weir_egress_log(struct weir_egress *egress, int level, const char *format, ...)
+{
 	char text[512];
 	va_list args;
 
-	if (now_ns < egress->next_log_ns) {
+	if (!may_log(egress)) {
 		egress->unlogged++;
 		return;
 	}
@@ -218,5 +233,4 @@ void weir_egress_log(struct weir_egress *egress, int level, const char *format, 
 	else
 		weir_log(level, "subscription \"%s\": %s", egress->options.settings->name, text);
 	egress->unlogged = 0;
-	egress->next_log_ns = now_ns + WEIR_NS_PER_S;
 }

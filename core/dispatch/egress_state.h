@@ -87,11 +87,12 @@ struct weir_egress {
 	struct weir_egress *next_unsettled;
 
 	bool draining, closing;
+	bool failing; /* the subscriber's last answer was no 2xx */
 	void (*idle)(void *ctx);
 	void *idle_ctx;
 	struct weir_task drain_task;
 
-	int64_t next_log_ns; /* failures are not logged more often than once a second */
+	int64_t logged_until_ns; /* each line costs a second of the past; see weir_egress_log() */
 	uint64_t unlogged;
 	struct weir_egress_counters counters;
 };
@@ -112,7 +113,7 @@ void weir_egress_receive(struct weir_mailbox *mailbox, const struct weir_mail *m
 void weir_egress_finish(struct weir_egress_item *item, weir_figure *counter);
 /* The item waits and is then tried again in its phase. `nth` as weir_retry_delay_ms(). */
 void weir_egress_wait(struct weir_egress_item *item, int64_t delay_ms);
-/* Says that a delivery failed for good or could not be put away; at most one line a second. */
+/* Logs something about the subscription: a burst of ten lines, then one a second. */
 __attribute__((format(printf, 3, 4))) void weir_egress_log(struct weir_egress *egress, int level, const char *format,
 							   ...);
 

@@ -105,7 +105,8 @@ static weir_event *take_event(struct weir_ingress *ingress)
 
 static void leave_event(struct weir_ingress *ingress, weir_event *event)
 {
-	if (ingress->spare_count == WEIR_INGRESS_GATHER) {
+	/* A cleared event keeps its memory: large ones are not kept, or a pool of them would stay large for ever. */
+	if (ingress->spare_count == WEIR_INGRESS_GATHER || weir_event_data(event).len > WEIR_INGRESS_KEEP_BYTES) {
 		weir_event_free(event);
 		return;
 	}

@@ -11,6 +11,7 @@
 enum {
 	WEIR_INGRESS_GATHER = 64,        /* events published in one call */
 	WEIR_INGRESS_OUTSTANDING = 8192, /* events being published by one ingress */
+	WEIR_INGRESS_KEEP_BYTES = 65536, /* events with more data are not pooled */
 };
 
 /* A request whose events are being published. */
@@ -25,7 +26,7 @@ struct weir_ingress_pending {
 };
 
 struct weir_ingress_counters {
-	weir_figure accepted, bytes, rejected, unavailable, late;
+	weir_figure accepted, bytes, rejected, unavailable;
 };
 
 /* What a turn has brought for one channel. */

@@ -161,7 +161,21 @@ static void note_result(struct weir_egress_item *item, const char *destination, 
 	weir_failure_note(item, destination, result->status, result->code ? result->text : text, result->body);
 }
 
-/* The sink took it. False: the subscriber sent a reply that is on its way, and the attempt goes on. */
+/* Says when a subscriber begins to fail and when it works again, not each failure in between. */
+static void note_health(struct weir_egress *egress, const struct weir_failure *failure)
+{
+	if ((failure != NULL) == egress->failing)
+		return;
+	egress->failing = failure != NULL;
+	if (failure)
+		weir_egress_log(egress, WEIR_LOG_WARNING, "the subscriber fails: %s%s%s",
+				failure->destination ? failure->destination : "", failure->destination ? ": " : "",
+				failure->text);
+	else
+		weir_egress_log(egress, WEIR_LOG_NOTICE, "the subscriber works again");
+}
+
+/* The sink took it. */
 static void succeeded(struct weir_attempt *attempt)
 {
 	struct weir_egress_item *item = attempt->item;
@@ -180,6 +194,8 @@ static void failed(struct weir_attempt *attempt, const struct weir_http_result *
 	int64_t after_ms = asked_delay_ms(result);
 
 	note_result(item, attempt->sink->name, result);
+	if (item->phase == WEIR_PHASE_SUBSCRIBER)
+		note_health(item->egress, item->failure);
 	weir_attempt_leave(attempt);
 	fail(item, verdict, after_ms);
 }

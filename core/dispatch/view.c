@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dispatch/view: what the dispatcher tells of itself, to any thread. */
 #include "base/mem.h"
+#include "channel/runtime.h"
 #include "dispatch/dispatcher_state.h"
 
 /* False: it is closed, or being closed: only counters may be read. */
@@ -18,6 +19,12 @@ static void leave(struct weir_dispatcher *dispatcher)
 	atomic_fetch_sub(&dispatcher->visitors, 1);
 }
 
+static void view_backend(weir_channel *channel, struct weir_channel_view *ret)
+{
+	ret->ready = weir_channel_ready(channel, &ret->error) == WEIR_OK;
+	ret->figures.late = weir_channel_late(channel);
+}
+
 static void view_channel(const struct weir_dispatcher *dispatcher, const struct weir_dispatch_channel *channel,
 			 bool open, struct weir_channel_view *ret)
 {
@@ -28,7 +35,7 @@ static void view_channel(const struct weir_dispatcher *dispatcher, const struct 
 		.error = WEIR_ERROR_INIT,
 	};
 	if (open)
-		ret->ready = weir_channel_ready(channel->ingress.channel, &ret->error) == WEIR_OK;
+		view_backend(channel->ingress.channel, ret);
 	else
 		weir_fail(&ret->error, WEIR_ECLOSED, "closed");
 	for (size_t i = 0; i < dispatcher->ingress_count; i++)
