@@ -124,8 +124,8 @@ extern _Atomic int64_t weir_backend_open_patience_ms;
 
 /*
  * Makes one and starts its pump, which opens the instance; waits until that is
- * done. The settings are borrowed until it returns... and by a driver that hangs
- * in open until the configuration goes. *ret has one reference.
+ * done. The settings are borrowed for as long as the driver's open takes. *ret has
+ * one reference.
  */
 int weir_backend_open(struct weir_loaded *driver, const char *kind, const struct weir_setting *settings,
 		      size_t setting_count, int64_t publish_timeout_ms, weir_log_fn *log, void *log_ctx,

@@ -7,6 +7,8 @@
 #include "channel/fork.h"
 #include "channel/runtime.h"
 
+enum { NAME_MAX_BYTES = 253 };
+
 /* ---- opening ------------------------------------------------------------- */
 
 static struct weir_channel *find_locked(weir_runtime *runtime, const char *ns, const char *name, const char *kind)
@@ -112,6 +114,19 @@ static void end_opening(struct weir_channel *channel, bool failed)
 		channel_free(channel);
 }
 
+/* What a driver makes of a name is its own affair; but no path, nothing that cannot be shown, nothing endless. */
+static bool is_name(const char *name)
+{
+	size_t len = name ? strnlen(name, NAME_MAX_BYTES + 1) : 0;
+
+	if (len == 0 || len > NAME_MAX_BYTES || name[0] == '.')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)name[i] <= ' ' || name[i] == 0x7f || name[i] == '/')
+			return false;
+	return true;
+}
+
 int weir_channel_open(weir_runtime *runtime, const char *ns, const char *name, const char *kind, weir_channel **ret,
 		      struct weir_error *err)
 {
@@ -120,7 +135,12 @@ int weir_channel_open(weir_runtime *runtime, const char *ns, const char *name, c
 	int code;
 
 	if (weir_forked(runtime->fork_mark))
-		return weir_fail(err, WEIR_EFORKED, "channel %s/%s: %s", ns, name, weir_code_text(WEIR_EFORKED));
+		return weir_fail(err, WEIR_EFORKED, "opening a channel: %s", weir_code_text(WEIR_EFORKED));
+	if (!is_name(ns) || !is_name(name))
+		return weir_fail(err, WEIR_EINVAL,
+				 "a channel's namespace and name have 1 to %d printable characters without '/', and do "
+				 "not begin with '.'",
+				 NAME_MAX_BYTES);
 	if (!kind)
 		kind = weir_config_kind(runtime->config, ns, name);
 	code = find_or_add(runtime, ns, name, kind, &found, &channel);

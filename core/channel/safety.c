@@ -37,12 +37,27 @@ static int check_owner(const struct stat *info, const char *what, const char *pa
 	return WEIR_OK;
 }
 
+/* Whoever may write to a folder further up may put another one in place of ours, unless it is sticky. */
+static int check_above(const char *path, char *folder, struct weir_error *err)
+{
+	struct stat info;
+
+	for (char *slash = strrchr(folder, '/'); slash && slash != folder; slash = strrchr(folder, '/')) {
+		*slash = '\0';
+		if (stat(folder, &info) == 0 && (info.st_mode & S_IWOTH) && !(info.st_mode & S_ISVTX))
+			return weir_fail(err, WEIR_ENOPERM,
+					 "driver %s: %s is writable for everybody; chmod o-w it, " ALLOW, path, folder);
+	}
+	return WEIR_OK;
+}
+
 static int check_folder(const char *path, struct weir_error *err)
 {
 	const char *slash = strrchr(path, '/');
 	size_t len = (size_t)(slash - path);
 	char folder[4096];
 	struct stat info;
+	int code;
 
 	if (len >= sizeof folder)
 		return weir_fail(err, WEIR_EINVAL, "driver %.64s...: the path is too long", path);
@@ -50,7 +65,8 @@ static int check_folder(const char *path, struct weir_error *err)
 	memcpy(folder + len, len ? "" : "/", len ? 1 : 2);
 	if (stat(folder, &info) < 0)
 		return weir_fail(err, WEIR_ENOTFOUND, "driver %s: its folder: %s", path, strerror(errno));
-	return check_owner(&info, "its folder", path, err);
+	code = check_owner(&info, "its folder", path, err);
+	return code ? code : check_above(path, folder, err);
 }
 
 static int open_failed(const char *path, struct weir_error *err)

@@ -84,13 +84,33 @@ int weir_runtime_load(weir_runtime *runtime, const char *kind, const struct weir
  */
 int weir_runtime_caps(weir_runtime *runtime, const char *kind, struct weir_caps *ret, struct weir_error *err);
 
+/*
+ * How an open backend is doing. Counters are since it was opened. Strings are
+ * borrowed from the runtime; what a driver does not know is UINT64_MAX.
+ */
+struct weir_backend_info {
+	const char *kind;
+	const char *driver;        /* its name */
+	struct weir_health health; /* the driver's word, or what its events said */
+	struct weir_stats stats;
+	uint64_t pending;          /* publishes whose outcome was not told yet */
+	uint64_t timeouts;         /* publishes told WEIR_UNKNOWN because no completion came in time */
+	uint64_t late;             /* of those, how many turned out to be persisted */
+	uint64_t breaches;         /* times that the driver broke its contract; each kind is logged once */
+};
+
+/* Open backend number `index`; WEIR_ENOTFOUND behind the last. Does not block. */
+int weir_runtime_backend_info(weir_runtime *runtime, size_t index, struct weir_backend_info *ret);
+
 /* ---- channels ------------------------------------------------------------ */
 
 /*
  * Opens a channel; `kind` NULL takes what the configuration says. Loads the
  * driver and opens its backend when it is the first of its kind. The same names
  * and kind again give the same channel, counted. Returns before the backend is
- * reachable: see weir_channel_ready().
+ * reachable: see weir_channel_ready(). Names have 1 to 253 bytes, none of them a
+ * blank, a control character or '/', and do not begin with '.'; the driver may
+ * ask for more. A backend stays open until the runtime closes.
  */
 int weir_channel_open(weir_runtime *runtime, const char *ns, const char *name, const char *kind, weir_channel **ret,
                       struct weir_error *err);

@@ -43,6 +43,26 @@ static void the_same_channel_again_is_the_same_and_counted(void **state)
 	assert_int_equal(fake.topics_open, 0);
 }
 
+static void a_name_that_could_be_a_path_or_cannot_be_shown_is_refused(void **state)
+{
+	static const char *const bad[] = { "", ".", "..", ".hidden", "a/b", "a b", "a\nb", "\x7f" };
+	char large[300];
+	weir_channel *channel;
+
+	(void)state;
+	rig_open_runtime();
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		assert_int_equal(weir_channel_open(rig.runtime, bad[i], "n", NULL, &channel, NULL), WEIR_EINVAL);
+		assert_int_equal(weir_channel_open(rig.runtime, "n", bad[i], NULL, &channel, NULL), WEIR_EINVAL);
+	}
+	memset(large, 'a', sizeof large);
+	large[254] = '\0';
+	assert_int_equal(weir_channel_open(rig.runtime, "n", large, NULL, &channel, NULL), WEIR_EINVAL);
+	large[253] = '\0';
+	assert_int_equal(weir_channel_open(rig.runtime, "n", large, NULL, &channel, NULL), WEIR_OK);
+	assert_int_equal(fake.topics_open, 1);
+}
+
 static void *open_in_thread(void *ret)
 {
 	return (void *)(intptr_t)open_channel(ret, NULL);
@@ -209,6 +229,32 @@ static void changed_capabilities_hold_from_then_on(void **state)
 	assert_int_equal(weir_channel_caps(rig.channel)->max_record_bytes, 3);
 	assert_int_equal(before->max_record_bytes, 0);
 	assert_int_equal(rig_publish(1), WEIR_ETOOBIG);
+}
+
+static void an_open_backend_tells_how_it_is_doing(void **state)
+{
+	static struct weir_error why = { .size = sizeof why, .code = WEIR_EUNAVAIL, .text = "connection refused" };
+	struct weir_backend_info info;
+
+	(void)state;
+	fake.hold = true;
+	rig_open();
+	assert_int_equal(rig_publish(1), WEIR_OK);
+	fake_push((struct weir_driver_event){ .type = WEIR_EV_PUBLISHED, .tag = 12345 });
+	rig_settle_down();
+	assert_int_equal(weir_runtime_backend_info(rig.runtime, 0, &info), WEIR_OK);
+	assert_string_equal(info.kind, "FakeChannel");
+	assert_string_equal(info.driver, "fake");
+	assert_int_equal(info.health.state, WEIR_HEALTH_UP);
+	assert_int_equal(info.pending, 1);
+	assert_int_equal(info.breaches, 1);
+	assert_int_equal(info.stats.records, UINT64_MAX);
+	assert_int_equal(weir_runtime_backend_info(rig.runtime, 1, &info), WEIR_ENOTFOUND);
+	fake_push((struct weir_driver_event){ .type = WEIR_EV_DOWN, .error = &why });
+	rig_settle_down();
+	assert_int_equal(weir_runtime_backend_info(rig.runtime, 0, &info), WEIR_OK);
+	assert_int_equal(info.health.state, WEIR_HEALTH_DOWN);
+	assert_string_equal(info.health.error.text, "connection refused");
 }
 
 /* ---- while it runs ------------------------------------------------------- */
@@ -485,6 +531,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(the_kind_comes_from_the_configuration_if_none_is_named),
 		CASE(the_same_channel_again_is_the_same_and_counted),
+		CASE(a_name_that_could_be_a_path_or_cannot_be_shown_is_refused),
 		CASE(threads_that_open_one_channel_at_the_same_time_share_it),
 		CASE(why_a_driver_does_not_open_is_told_and_it_may_be_tried_again),
 		CASE(a_wrong_setting_is_told_before_the_driver_opens),
@@ -498,6 +545,7 @@ int main(void)
 		CASE(a_topic_that_fails_later_tells_why),
 		CASE(what_a_driver_logs_becomes_one_line),
 		CASE(changed_capabilities_hold_from_then_on),
+		CASE(an_open_backend_tells_how_it_is_doing),
 		CASE(events_that_make_no_sense_do_no_harm),
 		CASE(a_poll_that_fails_is_tried_again),
 		CASE(a_poll_that_says_fatal_makes_the_instance_dead),

@@ -502,6 +502,24 @@ static void a_folder_that_everybody_may_write_is_refused(void **state)
 	refused(t.paths[0], WEIR_ENOPERM, "its folder is writable for everybody");
 }
 
+static void a_folder_further_up_that_everybody_may_write_is_refused(void **state)
+{
+	char folder[128], path[192];
+	char *bytes;
+	size_t size = read_file(fixture("good"), &bytes);
+
+	(void)state;
+	snprintf(folder, sizeof folder, "%s/inner", t.folder);
+	snprintf(path, sizeof path, "%s/weir-driver-good.so", folder);
+	assert_int_equal(mkdir(folder, 0755), 0);
+	write_file(path, bytes, size);
+	free(bytes);
+	chmod(t.folder, 0777);
+	refused(path, WEIR_ENOPERM, "is writable for everybody");
+	unlink(path);
+	rmdir(folder);
+}
+
 static void a_file_of_another_user_is_refused(void **state)
 {
 	(void)state;
@@ -609,6 +627,7 @@ int main(void)
 		CASE(a_symbolic_link_is_refused),
 		CASE(a_file_that_everybody_may_write_is_refused),
 		CASE(a_folder_that_everybody_may_write_is_refused),
+		CASE(a_folder_further_up_that_everybody_may_write_is_refused),
 		CASE(a_file_of_another_user_is_refused),
 		CASE(an_unsafe_path_is_taken_if_the_configuration_says_so),
 		CASE(a_file_that_was_replaced_since_it_was_listed_is_refused),
