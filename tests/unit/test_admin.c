@@ -13,6 +13,7 @@
 #include <weir/version.h>
 
 #include "admin/admin.h"
+#include "base/mem.h"
 #include "unit/admin_fakes.h"
 
 static struct weir_admin *start(void)
@@ -584,6 +585,37 @@ static void an_address_that_cannot_be_had_is_named(void **state)
 	assert_non_null(strstr(err.text, "192.0.2.1:9"));
 }
 
+/* Each allocation fails in turn, while it starts and while it answers: it says so, or it works; nothing leaks. */
+static void failing_allocations_are_answered(void **state)
+{
+	static const char *const paths[] = { "/metrics", "/status", "/readyz", "/tail/ns/open?count=1" };
+
+	(void)state;
+	add_channel();
+	for (uint64_t nth = 1; nth < 60; nth++) {
+		struct weir_admin *admin = NULL;
+		struct weir_error err = WEIR_ERROR_INIT;
+		struct fake_http http;
+		int code;
+
+		weir_mem_fail(nth, 0);
+		code = weir_admin_start(NULL, NULL, NULL, &admin, &err);
+		if (code == WEIR_OK) {
+			fake_http_open(&http, weir_admin_port(admin, 0), "GET", paths[nth % 4], NULL);
+			/* A connection that is closed without an answer is a fair refusal too. */
+			fake_http_until(&http, "\r\n\r\n");
+			if (http.len > 0)
+				assert_true(fake_http_status(&http) == 200 || fake_http_status(&http) == 503);
+			fake_http_close(&http);
+		} else {
+			assert_null(admin);
+			assert_true(err.text[0] != '\0');
+		}
+		weir_mem_fail(0, 0);
+		weir_admin_free(admin);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -606,6 +638,7 @@ int main(void)
 		cmocka_unit_test_setup(without_an_address_there_is_no_port, reset),
 		cmocka_unit_test_setup(every_address_of_the_list_answers, reset),
 		cmocka_unit_test_setup(an_address_that_cannot_be_had_is_named, reset),
+		cmocka_unit_test_setup(failing_allocations_are_answered, reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
