@@ -303,7 +303,7 @@ static int embedded_open(const struct weir_host *host, const struct weir_setting
 /* Tells the writer to end, and waits for it until half a second after the deadline. */
 static bool writer_end(struct weir_inst *inst, int64_t deadline_ns, uint32_t flags)
 {
-	int64_t limit_ns = deadline_ns + 500000000;
+	int64_t now_ns = weir_embedded_now(), limit_ns = (deadline_ns > now_ns ? deadline_ns : now_ns) + 500000000;
 	struct timespec until = { limit_ns / 1000000000, limit_ns % 1000000000 };
 	bool ended;
 	int rc = 0;
@@ -337,8 +337,8 @@ static int embedded_close(struct weir_inst *inst, int64_t deadline_ns, uint32_t 
 		if (err)
 			*err = inst->fatal;
 	} else if (inst->gave_up && !inst->abort) {
-		code =
-		    weir_fail(err, WEIR_ETIMEDOUT, "store %s: not everything was written by the deadline", inst->path);
+		code = weir_fail(err, WEIR_ETIMEDOUT, "store %s: not everything could be written by the deadline",
+				 inst->path);
 	}
 	inst_free(inst);
 	return code;

@@ -441,6 +441,7 @@ static void sync_now(struct weir_inst *inst)
 /* What waits to be written fails without being tried. */
 static void cancel(struct weir_inst *inst, struct batch *batch)
 {
+	inst->gave_up |= inst->queue != NULL;
 	memset(batch, 0, sizeof *batch);
 	batch->code = batch->records_code = WEIR_EFATAL;
 	batch->records = inst->queue;
@@ -448,7 +449,7 @@ static void cancel(struct weir_inst *inst, struct batch *batch)
 	apply_records(inst, batch);
 }
 
-/* The store is dead, or the time is over. */
+/* The store is dead, or cannot be written at the end. */
 static void give_up(struct weir_inst *inst, struct batch *batch)
 {
 	cancel(inst, batch);
@@ -489,9 +490,10 @@ static void *writer_run(void *arg)
 	weir_embedded_lock_take(inst);
 	do {
 		now = wait_for_work(inst);
-		if (inst->abort)
+		/* Past the deadline no records are written any more, but positions still are: that is one sync. */
+		if (inst->stop && (inst->abort || now >= inst->stop_ns))
 			cancel(inst, &batch);
-		if (inst->is_fatal || (inst->stop && now >= inst->stop_ns))
+		if (inst->is_fatal)
 			give_up(inst, &batch);
 		else
 			write_batch(inst, &batch, now);

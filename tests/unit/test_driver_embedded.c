@@ -223,6 +223,58 @@ static void close_flushes_what_is_queued(void **state)
 		harness_expect(h, sub, "x");
 }
 
+/* A deadline that has passed gives up what was not written, but not what was settled. */
+static void close_without_time_keeps_acks(void **state)
+{
+	struct harness *h = *state;
+	struct weir_topic *topic;
+	struct weir_sub *sub = subscribed(h, &topic);
+	struct weir_driver_event event;
+
+	harness_publish(h, topic, "a");
+	event = harness_expect(h, sub, "a");
+	harness_ack(h, &event);
+	assert_int_equal(h->ops.close(h->inst, 0, WEIR_CLOSE_FLUSH, NULL), WEIR_OK);
+	harness_open(h, NULL);
+	sub = subscribed(h, &topic);
+	harness_publish(h, topic, "b");
+	harness_expect(h, sub, "b");
+}
+
+static void close_with_abort_writes_nothing_more(void **state)
+{
+	struct harness *h = *state;
+	struct weir_topic *topic;
+	struct weir_sub *sub;
+	int i;
+
+	harness_close(h);
+	harness_open(h, "groupCommitDelay=1000");
+	sub = subscribed(h, &topic);
+	for (i = 0; i < 10; i++)
+		assert_int_equal(harness_send(h, topic, "a"), WEIR_OK);
+	assert_int_equal(h->ops.close(h->inst, harness_now() + INT64_C(10000000000), WEIR_CLOSE_ABORT, NULL), WEIR_OK);
+	harness_open(h, NULL);
+	sub = subscribed(h, &topic);
+	harness_publish(h, topic, "b");
+	harness_expect(h, sub, "b");
+}
+
+static void close_past_the_deadline_says_that_records_were_given_up(void **state)
+{
+	struct harness *h = *state;
+	struct weir_topic *topic;
+	struct weir_error err = WEIR_ERROR_INIT;
+
+	harness_close(h);
+	harness_open(h, "groupCommitDelay=1000");
+	topic = harness_topic(h, "t");
+	assert_int_equal(harness_send(h, topic, "a"), WEIR_OK);
+	assert_int_equal(h->ops.close(h->inst, 0, WEIR_CLOSE_FLUSH, &err), WEIR_ETIMEDOUT);
+	assert_int_equal(err.code, WEIR_ETIMEDOUT);
+	h->inst = NULL;
+}
+
 static void a_deleted_topic_stays_deleted(void **state)
 {
 	struct harness *h = *state;
@@ -903,6 +955,9 @@ int main(void)
 		CASE(a_forgotten_subscription_stays_forgotten),
 		CASE(positions_are_never_given_twice),
 		CASE(close_flushes_what_is_queued),
+		CASE(close_without_time_keeps_acks),
+		CASE(close_with_abort_writes_nothing_more),
+		CASE(close_past_the_deadline_says_that_records_were_given_up),
 		CASE(a_deleted_topic_stays_deleted),
 		CASE(starts_at_earliest),
 		CASE(starts_at_a_position),
