@@ -59,6 +59,19 @@ static const struct row egress_rows[] = {
 	{ "weir_egress_waiting", GAUGE, EGRESS(waiting), "Deliveries that wait for a turn or a retry." },
 };
 
+#define BACKEND(field) offsetof(struct weir_backend_info, field)
+static const struct row backend_rows[] = {
+	{ "weir_backend_records", GAUGE, BACKEND(stats.records), "Records kept." },
+	{ "weir_backend_bytes", GAUGE, BACKEND(stats.bytes), "Bytes used for records." },
+	{ "weir_backend_capacity_bytes", GAUGE, BACKEND(stats.bytes_max), "Bytes there are for records." },
+	{ "weir_backend_publishes_pending", GAUGE, BACKEND(pending), "Publishes whose outcome is not known yet." },
+	{ "weir_backend_syncs", COUNTER, BACKEND(stats.syncs), "Syncs or round trips made to persist." },
+	{ "weir_backend_publish_timeouts", COUNTER, BACKEND(timeouts),
+	  "Publishes whose outcome did not come in time." },
+	{ "weir_backend_publishes_late", COUNTER, BACKEND(late), "Of those, how many turned out to be persisted." },
+	{ "weir_backend_breaches", COUNTER, BACKEND(breaches), "Times that the driver broke its contract." },
+};
+
 static uint64_t value_at(const void *figures, size_t offset)
 {
 	uint64_t value;
@@ -117,6 +130,45 @@ static void write_server(struct weir_exposition *out, const struct weir_admin_sn
 	}
 	weir_exposition_family(out, "weir_ready", GAUGE, "1 if /readyz answers 200.");
 	weir_exposition_uint(out, NULL, 0, weir_admin_snapshot_ready(snapshot));
+}
+
+/* ---- backends ------------------------------------------------------------------ */
+
+enum { BACKENDS_MAX = 32 };
+
+struct backends {
+	struct weir_backend_info infos[BACKENDS_MAX];
+	size_t count;
+};
+
+/* Each backend's sample of the family that was begun; none where the driver does not know. */
+static void write_backend_row(struct weir_exposition *out, const struct backends *backends, const struct row *row)
+{
+	weir_exposition_family(out, row->name, row->type, row->help);
+	for (size_t i = 0; i < backends->count; i++) {
+		struct weir_exposition_label kind = { "kind", backends->infos[i].kind };
+		uint64_t value = value_at(&backends->infos[i], row->offset);
+
+		if (value != UINT64_MAX)
+			weir_exposition_uint(out, &kind, 1, value);
+	}
+}
+
+static void write_backends(struct weir_exposition *out, weir_runtime *runtime)
+{
+	struct backends backends = { .count = 0 };
+
+	while (backends.count < BACKENDS_MAX &&
+	       weir_runtime_backend_info(runtime, backends.count, &backends.infos[backends.count]) == WEIR_OK)
+		backends.count++;
+	weir_exposition_family(out, "weir_backend_up", GAUGE, "1 if the backend is reachable.");
+	for (size_t i = 0; i < backends.count; i++) {
+		struct weir_exposition_label kind = { "kind", backends.infos[i].kind };
+
+		weir_exposition_uint(out, &kind, 1, backends.infos[i].health.state != WEIR_HEALTH_DOWN);
+	}
+	for (size_t i = 0; i < sizeof backend_rows / sizeof backend_rows[0]; i++)
+		write_backend_row(out, &backends, &backend_rows[i]);
 }
 
 /* ---- channels ------------------------------------------------------------------ */
@@ -255,11 +307,12 @@ static void write_subscriptions(struct weir_exposition *out, const struct weir_a
 }
 
 int weir_admin_metrics_write(struct weir_exposition *exposition, const struct weir_admin_snapshot *snapshot,
-			     const weir_runtime *runtime)
+			     weir_runtime *runtime)
 {
 	write_info(exposition, runtime);
 	write_process(exposition, &snapshot->process);
 	write_server(exposition, snapshot);
+	write_backends(exposition, runtime);
 	write_channels(exposition, snapshot);
 	write_subscriptions(exposition, snapshot);
 	return weir_exposition_end(exposition);

@@ -8,6 +8,6 @@
 
 /* Writes all families. WEIR_ENOMEM. */
 int weir_admin_metrics_write(struct weir_exposition *exposition, const struct weir_admin_snapshot *snapshot,
-			     const weir_runtime *runtime);
+			     weir_runtime *runtime);
 
 #endif

@@ -176,6 +176,44 @@ static struct json_object *drivers_array(struct builder *builder, const weir_run
 	return array;
 }
 
+/* Nothing where the driver does not know. */
+static void add_known(struct builder *builder, struct json_object *object, const char *key, uint64_t value)
+{
+	if (value != UINT64_MAX)
+		add_uint(builder, object, key, value);
+}
+
+static struct json_object *backend_object(struct builder *builder, const struct weir_backend_info *info)
+{
+	static const char *const states[] = { "up", "degraded", "down" };
+	struct json_object *object = json_object_new_object();
+	bool healthy = info->health.state == WEIR_HEALTH_UP;
+
+	add_text(builder, object, "kind", info->kind);
+	add_text(builder, object, "driver", info->driver);
+	add_text(builder, object, "state", states[info->health.state <= WEIR_HEALTH_DOWN ? info->health.state : 2]);
+	add_error(builder, object, healthy, &info->health.error);
+	add_known(builder, object, "records", info->stats.records);
+	add_known(builder, object, "bytes", info->stats.bytes);
+	add_known(builder, object, "capacityBytes", info->stats.bytes_max);
+	add_known(builder, object, "syncs", info->stats.syncs);
+	add_uint(builder, object, "pending", info->pending);
+	add_uint(builder, object, "timeouts", info->timeouts);
+	add_uint(builder, object, "late", info->late);
+	add_uint(builder, object, "breaches", info->breaches);
+	return object;
+}
+
+static struct json_object *backends_array(struct builder *builder, weir_runtime *runtime)
+{
+	struct json_object *array = json_object_new_array();
+	struct weir_backend_info info;
+
+	for (size_t i = 0; weir_runtime_backend_info(runtime, i, &info) == WEIR_OK; i++)
+		push(builder, array, backend_object(builder, &info));
+	return array;
+}
+
 static struct json_object *process_object(struct builder *builder, const struct weir_admin_process *process)
 {
 	struct json_object *object = json_object_new_object();
@@ -203,8 +241,7 @@ static struct json_object *server_object(struct builder *builder, const struct w
 	return object;
 }
 
-int weir_admin_status_write(struct weir_dynbuf *out, const struct weir_admin_snapshot *snapshot,
-			    const weir_runtime *runtime)
+int weir_admin_status_write(struct weir_dynbuf *out, const struct weir_admin_snapshot *snapshot, weir_runtime *runtime)
 {
 	struct builder builder = { false };
 	struct json_object *root = json_object_new_object(), *channels = json_object_new_array();
@@ -220,6 +257,7 @@ int weir_admin_status_write(struct weir_dynbuf *out, const struct weir_admin_sna
 	add(&builder, root, "process", process_object(&builder, &snapshot->process));
 	add(&builder, root, "http", server_object(&builder, &snapshot->server));
 	add(&builder, root, "drivers", drivers_array(&builder, runtime));
+	add(&builder, root, "backends", backends_array(&builder, runtime));
 	for (size_t i = 0; i < snapshot->channel_count; i++)
 		push(&builder, channels, channel_object(&builder, &snapshot->channels[i]));
 	add(&builder, root, "channels", channels);

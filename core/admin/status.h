@@ -8,7 +8,6 @@
 
 /* Append to `out`. WEIR_ENOMEM. */
 int weir_admin_readyz_write(struct weir_dynbuf *out, const struct weir_admin_snapshot *snapshot);
-int weir_admin_status_write(struct weir_dynbuf *out, const struct weir_admin_snapshot *snapshot,
-			    const weir_runtime *runtime);
+int weir_admin_status_write(struct weir_dynbuf *out, const struct weir_admin_snapshot *snapshot, weir_runtime *runtime);
 
 #endif

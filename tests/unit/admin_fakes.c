@@ -63,6 +63,7 @@ void fake_world_reset(void)
 	world.addresses = "127.0.0.1:0";
 	world.channel_count = 0;
 	world.driver_count = 0;
+	memset(&world.backend, 0, sizeof world.backend);
 	world.subscription_ready = true;
 	world.subscribed = world.closed = world.kept = world.acked = world.freed = 0;
 	unlock();
@@ -172,6 +173,15 @@ int weir_runtime_driver(const weir_runtime *runtime, size_t index, struct weir_d
 	if (index >= world.driver_count)
 		return WEIR_ENOTFOUND;
 	*ret = world.drivers[index];
+	return WEIR_OK;
+}
+
+int weir_runtime_backend_info(weir_runtime *runtime, size_t index, struct weir_backend_info *ret)
+{
+	(void)runtime;
+	if (index > 0 || !world.backend.kind)
+		return WEIR_ENOTFOUND;
+	*ret = world.backend;
 	return WEIR_OK;
 }
 

@@ -29,6 +29,7 @@ struct fake_world {
 	struct weir_ingress_server_figures server;
 	struct weir_driver_info drivers[2];
 	size_t driver_count;
+	struct weir_backend_info backend; /* there is none if its kind is NULL */
 
 	/* the one channel that can be subscribed to is "ns/open" */
 	bool subscription_ready;

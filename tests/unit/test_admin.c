@@ -66,6 +66,11 @@ static void add_channel(void)
 	    (struct weir_driver_info){ "memory", "InMemoryChannel", "/d/weir-driver-memory.so", 1, 0, NULL };
 	world.drivers[1] = (struct weir_driver_info){ "bad", "BadChannel", "/d/weir-driver-bad.so", 9, 0, "old ABI" };
 	world.driver_count = 2;
+	world.backend = (struct weir_backend_info){ .kind = "InMemoryChannel", .driver = "memory", .pending = 5 };
+	world.backend.health.state = WEIR_HEALTH_DEGRADED;
+	snprintf(world.backend.health.error.text, sizeof world.backend.health.error.text, "nearly full");
+	world.backend.stats.records = 12;
+	world.backend.stats.syncs = UINT64_MAX;
 }
 
 /* ---- plain endpoints ---------------------------------------------------------------- */
@@ -237,7 +242,7 @@ static void draining_is_not_ready_but_alive(void **state)
 static void status_shows_channels_subscriptions_and_drivers(void **state)
 {
 	struct weir_admin *admin = start();
-	struct json_object *answer, *channel, *first, *second, *driver;
+	struct json_object *answer, *channel, *first, *second, *driver, *backend;
 
 	(void)state;
 	add_channel();
@@ -257,6 +262,13 @@ static void status_shows_channels_subscriptions_and_drivers(void **state)
 	assert_null(json_object_object_get(second, "oldestMs"));
 	driver = json_object_array_get_idx(json_object_object_get(answer, "drivers"), 1);
 	assert_string_equal(text_of(driver, "problem"), "old ABI");
+	backend = json_object_array_get_idx(json_object_object_get(answer, "backends"), 0);
+	assert_string_equal(text_of(backend, "kind"), "InMemoryChannel");
+	assert_string_equal(text_of(backend, "state"), "degraded");
+	assert_string_equal(text_of(backend, "reason"), "nearly full");
+	assert_int_equal(number_of(backend, "records"), 12);
+	assert_int_equal(number_of(backend, "pending"), 5);
+	assert_null(json_object_object_get(backend, "syncs"));
 	assert_string_equal(text_of(answer, "version"), weir_version());
 	assert_true(number_of(json_object_object_get(answer, "process"), "residentBytes") > 100000);
 	assert_true(number_of(json_object_object_get(answer, "process"), "openFds") > 3);
@@ -424,6 +436,8 @@ static void metrics_are_valid_prometheus_text(void **state)
 	assert_string_equal(value_of(text, "weir_subscription_oldest_age_seconds" ORDERS_FIRST), "1.5");
 	assert_string_equal(value_of(text, "weir_subscription_ready" ORDERS_ODD), "0");
 	assert_string_equal(value_of(text, "weir_http_requests_total"), "99");
+	assert_string_equal(value_of(text, "weir_backend_up{kind=\"InMemoryChannel\"}"), "1");
+	assert_string_equal(value_of(text, "weir_backend_records{kind=\"InMemoryChannel\"}"), "12");
 	assert_string_equal(value_of(text, "weir_ready"), "0");
 	fake_http_close(&http);
 	free(text);
@@ -441,6 +455,7 @@ static void a_figure_that_is_not_known_has_no_sample(void **state)
 	fake_http_get(&http, weir_admin_port(admin, 0), "GET", "/metrics", NULL);
 	read_exposition(text, http.bytes + (fake_http_body(&http) - http.bytes), false);
 	assert_null(value_of(text, "weir_subscription_lag" ORDERS_ODD));
+	assert_null(value_of(text, "weir_backend_syncs_total{kind=\"InMemoryChannel\"}"));
 	fake_http_close(&http);
 	free(text);
 	weir_admin_free(admin);
