@@ -50,6 +50,19 @@ static int make_items(struct weir_egress *egress)
 	return WEIR_OK;
 }
 
+/* Has the loop make room for as many timers as there may be at once, so that none fails when memory is short. */
+static int reserve_timers(struct weir_egress *egress)
+{
+	struct weir_loop *loop = egress->options.loop->worker.loop;
+	int code = WEIR_OK;
+
+	for (uint32_t i = 0; i < egress->window && !code; i++)
+		code = weir_loop_timer_set(loop, &egress->items[i].timer, WEIR_NS_NEVER);
+	for (uint32_t i = 0; i < egress->window; i++)
+		weir_loop_timer_cancel(loop, &egress->items[i].timer);
+	return code;
+}
+
 static int make_parts(struct weir_egress *egress, struct weir_error *err)
 {
 	const struct weir_delivery_settings *delivery = &egress->options.settings->delivery;
@@ -62,7 +75,7 @@ static int make_parts(struct weir_egress *egress, struct weir_error *err)
 	if (weir_mailbox_init(&egress->mailbox, egress->options.loop->worker.loop, egress->window,
 			      weir_egress_receive) ||
 	    weir_lanes_init(&egress->lanes, ordered, delivery->max_in_flight, egress->window) ||
-	    weir_event_new(&egress->scratch) || make_items(egress))
+	    weir_event_new(&egress->scratch) || make_items(egress) || reserve_timers(egress))
 		return weir_fail(err, WEIR_ENOMEM, "out of memory for a subscription");
 	return open_sinks(egress, err);
 }

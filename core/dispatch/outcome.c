@@ -20,6 +20,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+enum { MEMORY_DELAY_MS = 1000 };
+
 void weir_failure_note(struct weir_egress_item *item, const char *destination, int status, const char *text,
 		       struct weir_buf data)
 {
@@ -93,26 +95,48 @@ static bool is_permanent(int code)
 	return code == WEIR_EINVAL || code == WEIR_ETOOBIG || code == WEIR_ECORRUPT;
 }
 
+static int load_event(const struct weir_egress_item *item, weir_event *event, struct weir_error *err)
+{
+	if (weir_delivery_flags(item->delivery) & WEIR_MSG_DAMAGED)
+		return weir_fail(err, WEIR_ECORRUPT, "the backend says that it is damaged");
+	return weir_delivery_event(item->delivery, event, err);
+}
+
+static void count_try(struct weir_egress_item *item)
+{
+	if (item->tries++)
+		weir_figure_add(&item->egress->counters.retries, 1);
+}
+
+/* It could not even be sent. */
+static void not_sent(struct weir_egress_item *item, int code, const char *why)
+{
+	if (code == WEIR_ENOMEM) { /* nobody's fault, so it does not count as an attempt */
+		weir_egress_log(item->egress, WEIR_LOG_WARNING, "out of memory, an event is tried again later");
+		weir_egress_wait(item, MEMORY_DELAY_MS);
+		return;
+	}
+	count_try(item);
+	weir_failure_note(item, NULL, 0, why, (struct weir_buf){ NULL, 0 });
+	fail(item, is_permanent(code) ? WEIR_VERDICT_REFUSED : WEIR_VERDICT_RETRY, 0);
+}
+
 void weir_egress_attempt(struct weir_egress_item *item)
 {
 	struct weir_error err = WEIR_ERROR_INIT;
 	struct weir_attempt *attempt;
-	bool damaged = weir_delivery_flags(item->delivery) & WEIR_MSG_DAMAGED;
 	int code;
 
 	if (item->phase == WEIR_PHASE_QUARANTINE) {
 		weir_egress_quarantine(item);
 		return;
 	}
-	if (item->tries++)
-		weir_figure_add(&item->egress->counters.retries, 1);
 	attempt = weir_attempt_take(item);
 	if (!attempt) {
-		fail(item, WEIR_VERDICT_RETRY, 0);
+		not_sent(item, WEIR_ENOMEM, NULL);
 		return;
 	}
-	code = damaged ? weir_fail(&err, WEIR_ECORRUPT, "the backend says that it is damaged")
-		       : weir_delivery_event(item->delivery, attempt->event, &err);
+	code = load_event(item, attempt->event, &err);
 	if (is_permanent(code)) {
 		weir_attempt_leave(attempt);
 		put_away(item, err.text);
@@ -120,11 +144,12 @@ void weir_egress_attempt(struct weir_egress_item *item)
 	}
 	if (!code)
 		code = send_event(item, attempt, &err);
-	if (!code)
+	if (!code) {
+		count_try(item);
 		return;
+	}
 	weir_attempt_leave(attempt);
-	weir_failure_note(item, NULL, 0, err.text, (struct weir_buf){ NULL, 0 });
-	fail(item, is_permanent(code) ? WEIR_VERDICT_REFUSED : WEIR_VERDICT_RETRY, 0);
+	not_sent(item, code, err.text);
 }
 
 /* ---- what became of it ---------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "dispatch/egress.h"
 #include "unit/dispatch_fakes.h"
@@ -539,6 +540,59 @@ static void durations_are_counted_in_growing_buckets(void **state)
 	assert_int_equal(figures.duration_buckets[15], 1);
 }
 
+/* ---- short memory --------------------------------------------------------- */
+
+/* Everything that making a subscription allocates fails once. */
+static void short_memory_at_start_is_an_error_and_leaks_nothing(void **state)
+{
+	const struct weir_egress_options options = { .loop = fake.loop, .settings = &fake.settings };
+	struct weir_egress *egress = NULL;
+	int failures = 0;
+
+	(void)state;
+	fake.settings.reply = "channel:shop/other";
+	for (uint64_t nth = 1; !egress; nth++) {
+		weir_mem_fail(nth, 0);
+		if (weir_egress_new(&options, &egress, NULL))
+			failures++;
+		weir_mem_fail(0, 0);
+	}
+	assert_true(failures >= 5);
+	weir_egress_free(egress);
+}
+
+static void short_memory_is_not_an_attempt(void **state)
+{
+	(void)state;
+	fake.settings.delivery.retry = 0;
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	weir_mem_fail(1, 1);
+	fake_turn();
+	weir_mem_fail(0, 0);
+	assert_int_equal(fake.post_count, 0);
+	assert_int_equal(fake.quarantined_count, 0);
+	fake_wait_posts(1);
+	assert_int_equal(fake_figures().retries, 0);
+	fake_answer(0, 200);
+	assert_int_equal(fake.ack_count, 1);
+}
+
+static void short_memory_for_quarantine_keeps_the_event(void **state)
+{
+	(void)state;
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	weir_mem_fail(1, 1);
+	fake_answer(0, 400);
+	weir_mem_fail(0, 0);
+	assert_int_equal(fake.ack_count, 0);
+	fake_wait_quarantined(1);
+	fake_turn();
+	assert_int_equal(fake.ack_count, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -576,6 +630,9 @@ int main(void)
 		TEST(closing_gives_up_what_is_in_flight_and_settles_none_of_it),
 		TEST(figures_of_the_backend_are_passed_on),
 		TEST(durations_are_counted_in_growing_buckets),
+		TEST(short_memory_at_start_is_an_error_and_leaks_nothing),
+		TEST(short_memory_is_not_an_attempt),
+		TEST(short_memory_for_quarantine_keeps_the_event),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
