@@ -56,6 +56,16 @@ static void respond_no_memory(struct weir_http_request *request)
 	weir_http_respond_error(request, 503, "overloaded", "out of memory for the answer");
 }
 
+static void respond_wrong_method(struct weir_http_request *request)
+{
+	struct weir_header headers[] = { { WEIR_STR("Allow"), WEIR_STR("GET, HEAD") },
+					 { WEIR_STR("Content-Type"), WEIR_STR("application/json") } };
+
+	weir_http_respond(
+	    request, 405, headers, 2,
+	    WEIR_STR("{\"code\":\"method_not_allowed\",\"reason\":\"The admin port is only read from.\"}"));
+}
+
 static void serve_index(struct weir_admin *admin, struct weir_http_request *request)
 {
 	(void)admin;
@@ -168,7 +178,6 @@ static void on_request(void *ctx, struct weir_http_request *request)
 	struct weir_admin *admin = ctx;
 	struct weir_buf path = weir_http_request_path(request);
 	enum weir_http_method method = weir_http_request_method(request);
-	static const struct weir_http_canned wrong_method = { 405, "Allow: GET, HEAD\r\n" };
 
 	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
 		struct weir_buf route = weir_str(routes[i].path);
@@ -177,7 +186,7 @@ static void on_request(void *ctx, struct weir_http_request *request)
 		if (method == WEIR_HTTP_GET || method == WEIR_HTTP_HEAD)
 			routes[i].serve(admin, request);
 		else
-			weir_http_respond_canned(request, &wrong_method);
+			respond_wrong_method(request);
 		return;
 	}
 	weir_http_respond_error(request, 404, "not_found", "there is no such endpoint; GET / lists them");

@@ -131,6 +131,7 @@ static void a_wrong_method_is_405_and_says_which_are_right(void **state)
 		    fake_http_get(&http, weir_admin_port(admin, 0), methods[i], "/status", "Content-Length: 0\r\n"),
 		    405);
 		assert_non_null(strstr(http.bytes, "\r\nAllow: GET, HEAD\r\n"));
+		assert_non_null(strstr(fake_http_body(&http), "\"method_not_allowed\""));
 		fake_http_close(&http);
 	}
 	weir_admin_free(admin);
