@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -83,6 +84,51 @@ static void timers_fire_in_the_order_of_their_deadlines(void **state)
 	run(*state);
 	for (unsigned i = 0; i < COUNT(timers); i++)
 		assert_int_equal(fired[i], i);
+}
+
+static struct numbered_timer victim;
+
+static void cancel_victim(struct weir_timer *timer)
+{
+	note_timer(timer);
+	weir_loop_timer_cancel(current, &victim.timer);
+}
+
+static void a_due_timer_may_be_cancelled_by_one_before_it(void **state)
+{
+	struct numbered_timer first = { { .fire = cancel_victim }, 0 }, last = { { .fire = note_timer }, 2 };
+	int64_t now = weir_clock_now_ns();
+
+	victim = (struct numbered_timer){ { .fire = note_timer }, 1 };
+	fired_count = 0;
+	fired_wanted = 2;
+	assert_int_equal(weir_loop_timer_set(*state, &first.timer, now), 0);
+	assert_int_equal(weir_loop_timer_set(*state, &victim.timer, now + 1), 0);
+	assert_int_equal(weir_loop_timer_set(*state, &last.timer, now + 2), 0);
+	run(*state);
+	assert_int_equal(fired[0], 0);
+	assert_int_equal(fired[1], 2);
+}
+
+static void timers_cancelled_in_the_middle_leave_the_others_in_order(void **state)
+{
+	static struct numbered_timer timers[1000];
+	int64_t now = weir_clock_now_ns();
+
+	fired_count = 0;
+	fired_wanted = COUNT(timers) / 2;
+	for (unsigned i = 0; i < COUNT(timers); i++) {
+		timers[i].number = i * 617 % 1000;
+		timers[i].timer = (struct weir_timer){ .fire = note_timer };
+		assert_int_equal(weir_loop_timer_set(*state, &timers[i].timer, now + timers[i].number * 1000), 0);
+	}
+	for (unsigned i = 0; i < COUNT(timers); i++) {
+		if (timers[i].number % 2)
+			weir_loop_timer_cancel(*state, &timers[i].timer);
+	}
+	run(*state);
+	for (unsigned i = 0; i < fired_wanted; i++)
+		assert_int_equal(fired[i], i * 2);
 }
 
 static void a_cancelled_timer_does_not_fire(void **state)
@@ -193,6 +239,50 @@ static void watching_a_closed_fd_says_which(void **state)
 	assert_string_equal(err.domain, "errno");
 }
 
+static void stop_when_writable(struct weir_watch *watch, uint32_t events)
+{
+	assert_true(events & EPOLLOUT);
+	weir_loop_unwatch(current, watch);
+	weir_loop_stop(current);
+}
+
+static void other_events_may_be_asked_for_later(void **state)
+{
+	struct weir_watch watch = { .fd = eventfd(0, EFD_CLOEXEC), .ready = stop_when_writable };
+
+	assert_int_equal(weir_loop_watch(*state, &watch, EPOLLIN, NULL), WEIR_OK);
+	assert_int_equal(weir_loop_rewatch(*state, &watch, EPOLLOUT), WEIR_OK);
+	run(*state);
+	close(watch.fd);
+	assert_int_equal(weir_loop_rewatch(*state, &watch, EPOLLOUT), WEIR_EIO);
+}
+
+enum { MANY = 600 }; /* more than one turn takes */
+
+static struct weir_watch many[MANY];
+
+static void count_once(struct weir_watch *watch, uint32_t events)
+{
+	(void)events;
+	weir_loop_unwatch(current, watch);
+	if (++ready_calls == MANY)
+		weir_loop_stop(current);
+}
+
+static void more_fds_than_a_turn_takes_are_all_served(void **state)
+{
+	ready_calls = 0;
+	for (int i = 0; i < MANY; i++) {
+		many[i] = (struct weir_watch){ .fd = eventfd(1, EFD_CLOEXEC), .ready = count_once };
+		assert_true(many[i].fd >= 0);
+		assert_int_equal(weir_loop_watch(*state, &many[i], EPOLLIN, NULL), WEIR_OK);
+	}
+	run(*state);
+	assert_int_equal(ready_calls, MANY);
+	for (int i = 0; i < MANY; i++)
+		close(many[i].fd);
+}
+
 /* ---- tasks --------------------------------------------------------------- */
 
 enum { POSTERS = 4, POSTS = 2000 };
@@ -268,6 +358,68 @@ static void a_task_posted_before_the_stop_still_runs(void **state)
 		pthread_join(thread, NULL);
 		assert_true(task_ran);
 	}
+}
+
+/* One task at a time, each posted after the one before ran, while the loop falls asleep: a lost wake-up hangs here. */
+static struct weir_task pings[2];
+static pthread_mutex_t ping_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ping_changed = PTHREAD_COND_INITIALIZER;
+static unsigned pings_seen;
+
+enum { PINGS = 3000 };
+
+static void on_ping(struct weir_task *task)
+{
+	(void)task;
+	pthread_mutex_lock(&ping_lock);
+	pings_seen++;
+	pthread_cond_signal(&ping_changed);
+	pthread_mutex_unlock(&ping_lock);
+}
+
+static void *ping_pong(void *arg)
+{
+	for (unsigned i = 0; i < PINGS; i++) {
+		weir_loop_post(arg, &pings[i % 2]);
+		pthread_mutex_lock(&ping_lock);
+		while (pings_seen <= i)
+			pthread_cond_wait(&ping_changed, &ping_lock);
+		pthread_mutex_unlock(&ping_lock);
+	}
+	weir_loop_stop(arg);
+	return NULL;
+}
+
+static void no_wake_up_is_lost_when_the_loop_falls_asleep(void **state)
+{
+	pthread_t thread;
+
+	pings_seen = 0;
+	pings[0].run = pings[1].run = on_ping;
+	assert_int_equal(pthread_create(&thread, NULL, ping_pong, *state), 0);
+	run(*state);
+	pthread_join(thread, NULL);
+	assert_int_equal(pings_seen, PINGS);
+}
+
+static unsigned reposts;
+
+static void post_again(struct weir_task *task)
+{
+	if (++reposts == 5)
+		weir_loop_stop(current);
+	else
+		weir_loop_post(current, task);
+}
+
+static void a_task_may_post_itself_again(void **state)
+{
+	struct weir_task task = { .run = post_again };
+
+	reposts = 0;
+	weir_loop_post(*state, &task);
+	run(*state);
+	assert_int_equal(reposts, 5);
 }
 
 /* ---- hooks --------------------------------------------------------------- */
@@ -355,6 +507,22 @@ static void a_loop_that_finds_no_memory_says_so(void **state)
 	assert_int_equal(err.code, WEIR_ENOMEM);
 }
 
+static void a_loop_without_file_descriptors_says_so(void **state)
+{
+	struct rlimit old, none;
+	struct weir_loop *loop = NULL;
+	struct weir_error err = WEIR_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = (struct rlimit){ 0, old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(weir_loop_new(&loop, &err), WEIR_ELIMIT);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_null(loop);
+	assert_string_equal(err.domain, "errno");
+}
+
 #define ON_LOOP(test) cmocka_unit_test_setup_teardown(test, make_loop, free_loop)
 
 int main(void)
@@ -362,16 +530,23 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_LOOP(timers_fire_in_the_order_of_their_deadlines),
 		ON_LOOP(a_cancelled_timer_does_not_fire),
+		ON_LOOP(a_due_timer_may_be_cancelled_by_one_before_it),
+		ON_LOOP(timers_cancelled_in_the_middle_leave_the_others_in_order),
 		ON_LOOP(a_timer_that_is_set_again_moves),
 		ON_LOOP(a_timer_does_not_fire_early),
 		ON_LOOP(a_timer_that_sets_itself_for_now_does_not_starve_tasks),
 		ON_LOOP(an_unwatched_fd_is_not_delivered_even_in_the_same_turn),
+		ON_LOOP(other_events_may_be_asked_for_later),
+		ON_LOOP(more_fds_than_a_turn_takes_are_all_served),
 		ON_LOOP(watching_a_closed_fd_says_which),
 		ON_LOOP(tasks_of_many_threads_each_run_once_in_the_order_of_posting),
 		ON_LOOP(a_task_posted_before_the_stop_still_runs),
+		ON_LOOP(no_wake_up_is_lost_when_the_loop_falls_asleep),
+		ON_LOOP(a_task_may_post_itself_again),
 		ON_LOOP(hooks_run_after_tasks_and_may_be_removed_while_they_run),
 		cmocka_unit_test(a_timer_that_finds_no_memory_is_not_set),
 		cmocka_unit_test(a_loop_that_finds_no_memory_says_so),
+		cmocka_unit_test(a_loop_without_file_descriptors_says_so),
 	};
 
 	return cmocka_run_group_tests_name("base/loop", tests, NULL, NULL);
