@@ -328,8 +328,6 @@ static int wait_for_events(struct weir_loop *loop, struct weir_error *err)
 
 int weir_loop_run(struct weir_loop *loop, struct weir_error *err)
 {
-	bool stop;
-
 	do {
 		int code = wait_for_events(loop, err);
 
@@ -337,15 +335,12 @@ int weir_loop_run(struct weir_loop *loop, struct weir_error *err)
 			return code;
 		events_run(loop);
 		timers_run(loop);
-		/* Read before the mailbox is emptied: what was posted before the stop still runs. */
-		stop = atomic_load(&loop->stop);
 		tasks_run(loop);
 		hooks_run(loop);
-	} while (!stop && !atomic_load(&loop->stop));
-	if (!stop) {
-		tasks_run(loop);
-		hooks_run(loop);
-	}
+	} while (!atomic_load(&loop->stop));
+	/* What was posted before the stop, by whatever thread, still runs, and what it gathers is handed over. */
+	tasks_run(loop);
+	hooks_run(loop);
 	atomic_store(&loop->stop, false);
 	return WEIR_OK;
 }

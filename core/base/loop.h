@@ -49,7 +49,11 @@ int weir_loop_new(struct weir_loop **ret, struct weir_error *err);
 void weir_loop_free(struct weir_loop *loop);
 /* Runs until weir_loop_stop(). The calling thread owns the loop from here on. */
 int weir_loop_run(struct weir_loop *loop, struct weir_error *err);
-/* Any thread. The current turn is finished, then weir_loop_run() returns. */
+/*
+ * Any thread. The current turn is finished, what was posted before still runs,
+ * then weir_loop_run() returns. Before it is called: it makes one turn without
+ * waiting.
+ */
 void weir_loop_stop(struct weir_loop *loop);
 /* Monotonic time at the start of the current turn; cheap. Owner only. */
 int64_t weir_loop_now(const struct weir_loop *loop);

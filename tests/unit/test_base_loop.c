@@ -402,6 +402,51 @@ static void no_wake_up_is_lost_when_the_loop_falls_asleep(void **state)
 	assert_int_equal(pings_seen, PINGS);
 }
 
+static unsigned turns;
+
+static void count_turn(struct weir_hook *hook)
+{
+	(void)hook;
+	turns++;
+}
+
+static void *post_one(void *arg)
+{
+	weir_loop_post(current, arg);
+	return NULL;
+}
+
+static void a_stop_before_the_run_leaves_one_turn_without_waiting(void **state)
+{
+	struct numbered_timer due = { { .fire = note_timer }, 0 };
+
+	fired_count = 0;
+	fired_wanted = 2;
+	assert_int_equal(weir_loop_timer_set(*state, &due.timer, weir_clock_now_ns()), 0);
+	weir_loop_stop(*state);
+	run(*state);
+	assert_int_equal(fired_count, 1);
+}
+
+static void after_a_wake_up_the_loop_sleeps_again(void **state)
+{
+	struct weir_task task = { .run = mark_ran };
+	struct weir_hook hook = { .run = count_turn };
+	struct numbered_timer last = { { .fire = note_timer }, 0 };
+	pthread_t thread;
+
+	turns = 0;
+	fired_count = 0;
+	fired_wanted = 1;
+	weir_loop_hook(*state, &hook);
+	assert_int_equal(weir_loop_timer_set(*state, &last.timer, weir_clock_now_ns() + 50 * WEIR_NS_PER_MS), 0);
+	assert_int_equal(pthread_create(&thread, NULL, post_one, &task), 0);
+	run(*state);
+	pthread_join(thread, NULL);
+	/* One for the task, one for the timer, one more each if a clock or a wake-up came early, one at the end. */
+	assert_in_range(turns, 1, 5);
+}
+
 static unsigned reposts;
 
 static void post_again(struct weir_task *task)
@@ -542,6 +587,8 @@ int main(void)
 		ON_LOOP(tasks_of_many_threads_each_run_once_in_the_order_of_posting),
 		ON_LOOP(a_task_posted_before_the_stop_still_runs),
 		ON_LOOP(no_wake_up_is_lost_when_the_loop_falls_asleep),
+		ON_LOOP(a_stop_before_the_run_leaves_one_turn_without_waiting),
+		ON_LOOP(after_a_wake_up_the_loop_sleeps_again),
 		ON_LOOP(a_task_may_post_itself_again),
 		ON_LOOP(hooks_run_after_tasks_and_may_be_removed_while_they_run),
 		cmocka_unit_test(a_timer_that_finds_no_memory_is_not_set),
