@@ -13,7 +13,7 @@
 
 struct config_options {
 	struct weir_cli_config config;
-	bool origin;
+	bool origin, markdown;
 };
 
 /* ---- check --------------------------------------------------------------- */
@@ -73,12 +73,14 @@ static int run(void *options, char *const *args, size_t arg_count)
 		return weir_cli_usage(&weir_cmd_config, "only explain takes a key");
 	if (from->origin && strcmp(verb, "show") != 0)
 		return weir_cli_usage(&weir_cmd_config, "--origin belongs to show");
+	if (from->markdown && (key || strcmp(verb, "explain") != 0))
+		return weir_cli_usage(&weir_cmd_config, "--markdown belongs to explain without a key");
 	if (strcmp(verb, "check") == 0)
 		return check(from);
 	if (strcmp(verb, "show") == 0)
 		return weir_cli_config_show(&from->config, from->origin);
 	if (strcmp(verb, "explain") == 0)
-		return weir_cli_config_explain(&from->config, key);
+		return weir_cli_config_explain(&from->config, key, from->markdown);
 	if (strcmp(verb, "schema") == 0)
 		return weir_cli_config_schema(&from->config);
 	return weir_cli_usage(&weir_cmd_config, "what to do is one of check, show, explain, schema");
@@ -88,6 +90,8 @@ static const struct weir_cli_option options_table[] = {
 	WEIR_CLI_CONFIG_OPTIONS(struct config_options, config),
 	{ "origin", 0, WEIR_CLI_FLAG, NULL, "with show: also where each value came from",
 	  offsetof(struct config_options, origin) },
+	{ "markdown", 0, WEIR_CLI_FLAG, NULL, "with explain: all keys as rows of a table",
+	  offsetof(struct config_options, markdown) },
 };
 
 const struct weir_cmd weir_cmd_config = {

@@ -9,8 +9,8 @@
 
 /* Every effective key with its value; with `origin` also where it came from. */
 int weir_cli_config_show(const struct weir_cli_config *from, bool origin);
-/* What a key means and takes; `key` NULL: all keys, a line each. */
-int weir_cli_config_explain(const struct weir_cli_config *from, const char *key);
+/* What a key means and takes; `key` NULL: all keys, a line each, or with `markdown` the rows of a table. */
+int weir_cli_config_explain(const struct weir_cli_config *from, const char *key, bool markdown);
 /* A JSON Schema of the configuration, with the drivers that are found. */
 int weir_cli_config_schema(const struct weir_cli_config *from);
 

@@ -13,6 +13,7 @@
 
 struct explainer {
 	const char *wanted; /* NULL: list all */
+	bool markdown;      /* ... as rows of a table */
 	struct weir_near near;
 	char nearest[256];
 	bool found;
@@ -22,10 +23,13 @@ struct explainer {
 
 static void print_default(const struct weir_option *option)
 {
+	char out[32];
+	const char *text = weir_option_fallback_text(option, out);
+
 	if (option->flags & WEIR_OPTION_REQUIRED)
 		printf("  default   none: it must be set\n");
-	else if (option->fallback)
-		printf("  default   %s\n", option->flags & WEIR_OPTION_SECRET ? "(secret)" : option->fallback);
+	else if (text)
+		printf("  default   %s\n", text);
 }
 
 static void print_allowed(const struct weir_option *option)
@@ -63,6 +67,33 @@ static void explain(const char *key, const struct weir_option *option, const cha
 		printf("  in a file %sFile names a file that holds it\n", key);
 }
 
+/* "whole number, 0 to 256" */
+static void print_type(const struct weir_option *option)
+{
+	char allowed[256];
+
+	weir_check_allowed(option, allowed, sizeof allowed);
+	printf("%s", option->type == WEIR_OPT_ENUM ? allowed : weir_field_type_text(option->type));
+	if ((option->min || option->max) && option->type != WEIR_OPT_LIST)
+		printf(", %s", allowed);
+	if (option->flags & WEIR_OPTION_SECRET)
+		printf(", secret");
+}
+
+/* As in docs/reference/configuration.md. */
+static void print_row(const char *key, const struct weir_option *option)
+{
+	char out[32];
+	const char *text = weir_option_fallback_text(option, out);
+
+	printf("| `%s` | ", key);
+	print_type(option);
+	if (text)
+		printf(" | `%s` | %s |\n", text, option->help);
+	else
+		printf(" | %s | %s |\n", option->flags & WEIR_OPTION_REQUIRED ? "required" : "", option->help);
+}
+
 /* ---- finding it ---------------------------------------------------------- */
 
 /* '*' in a row's key stands for any name. */
@@ -79,10 +110,12 @@ static bool is_wanted(const char *wanted, const char *key)
 
 static void offer(struct explainer *explainer, const char *key, const struct weir_option *option, const char *example)
 {
-	if (!explainer->wanted) {
+	if (explainer->markdown)
+		print_row(key, option);
+	else if (!explainer->wanted)
 		printf("%-44s %s\n", key, option->help);
+	if (!explainer->wanted)
 		return;
-	}
 	if (!explainer->found && is_wanted(explainer->wanted, key)) {
 		explain(key, option, example);
 		explainer->found = true;
@@ -118,9 +151,9 @@ static int answer(const struct explainer *explainer)
 	return WEIR_EXIT_FAILED;
 }
 
-int weir_cli_config_explain(const struct weir_cli_config *from, const char *key)
+int weir_cli_config_explain(const struct weir_cli_config *from, const char *key, bool markdown)
 {
-	struct explainer explainer = { .wanted = key, .near = weir_near_init(weir_str(key)) };
+	struct explainer explainer = { .wanted = key, .markdown = markdown, .near = weir_near_init(weir_str(key)) };
 	struct weir_cli_drivers drivers;
 	weir_runtime *runtime;
 	weir_config *config;

@@ -116,12 +116,13 @@ static json_object *members_schema(const struct weir_option *option)
 static json_object *row_schema(const struct weir_option *option)
 {
 	json_object *schema = option->type >= WEIR_FIELD_OBJECT ? members_schema(option) : type_schema(option);
+	char out[32];
 
 	put_text(schema, "description", option->help);
 	if (option->flags & WEIR_OPTION_SECRET)
 		json_object_object_add(schema, "writeOnly", json_object_new_boolean(1));
 	else if (option->fallback)
-		put_text(schema, "$comment", option->fallback);
+		put_text(schema, "$comment", weir_option_fallback_text(option, out));
 	return schema;
 }
 

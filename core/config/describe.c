@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
+#include "config/check.h"
+
 struct visitor {
 	bool (*visit)(void *ctx, const char *key, const struct weir_field *row);
 	void *ctx;
@@ -52,7 +55,7 @@ const char *weir_field_type_text(uint32_t type)
 	case WEIR_OPT_DURATION:
 		return "duration";
 	case WEIR_OPT_BYTES:
-		return "number of bytes";
+		return "size";
 	case WEIR_OPT_ENUM:
 		return "choice";
 	case WEIR_OPT_LIST:
@@ -64,6 +67,18 @@ const char *weir_field_type_text(uint32_t type)
 	default:
 		return "string";
 	}
+}
+
+const char *weir_option_fallback_text(const struct weir_option *option, char out[32])
+{
+	int64_t ms;
+
+	if (option->fallback && option->flags & WEIR_OPTION_SECRET)
+		return "(secret)";
+	if (option->fallback && option->type == WEIR_OPT_DURATION && weir_str_to_int(weir_str(option->fallback), &ms) &&
+	    ms >= 0)
+		return weir_duration_text(ms, out);
+	return option->fallback;
 }
 
 bool weir_field_variable(const char *key, char *out, size_t size)

@@ -15,6 +15,12 @@ void weir_fields_visit(bool (*visit)(void *ctx, const char *key, const struct we
 /* "string", "duration", ...: static text. `type`: enum weir_option_type or weir_field_type. */
 const char *weir_field_type_text(uint32_t type);
 
+/*
+ * An option's default as people write it: durations of drivers are milliseconds
+ * in their tables. Secrets are not shown. NULL: none. May return `out`.
+ */
+const char *weir_option_fallback_text(const struct weir_option *option, char out[32]);
+
 /* A variable's name for a dotted key: "WEIR_DISPATCHER__LISTEN". False: it does not fit, or the key has no variable. */
 bool weir_field_variable(const char *key, char *out, size_t size);
 

@@ -66,9 +66,9 @@ static const struct weir_field dotted[] = {
 	       "API group and version of the default kind; kept for overrides that set it, decides nothing."),
 	STRING("channel.namespaces.*.kind", NULL, WEIR_FORM_KIND, "\"InMemoryChannel\"",
 	       "Kind of the channels of one namespace that name none."),
-	LIST("drivers.path", NULL, 1, 64, WEIR_FORM_PATH, "[\"/usr/lib/weir/drivers\"]",
+	LIST("drivers.path", NULL, 1, 64, WEIR_FORM_ABSOLUTE, "[\"/usr/lib/weir/drivers\"]",
 	     "Folders, absolute, in which drivers are looked for."),
-	STRING("drivers.kinds.*", NULL, WEIR_FORM_PATH, "\"/opt/acme/weir-driver-acme.so\"",
+	STRING("drivers.kinds.*", NULL, WEIR_FORM_ABSOLUTE, "\"/opt/acme/weir-driver-acme.so\"",
 	       "File, absolute, of the driver for one kind."),
 	BOOL("drivers.allowUnsafePath", "false", "Load drivers also from files and folders that others may write to."),
 

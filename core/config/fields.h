@@ -29,8 +29,9 @@ enum weir_form {
 	WEIR_FORM_UID,     /* what a backend keeps a subscription's position under */
 	WEIR_FORM_KIND,
 	WEIR_FORM_PATH,
-	WEIR_FORM_URL,    /* http or https */
-	WEIR_FORM_TARGET, /* a URL, or channel:NAMESPACE/NAME */
+	WEIR_FORM_ABSOLUTE, /* a path that does not depend on where a process was started */
+	WEIR_FORM_URL,      /* http or https */
+	WEIR_FORM_TARGET,   /* a URL, or channel:NAMESPACE/NAME */
 };
 
 struct weir_field {

@@ -78,6 +78,14 @@ static const char *check_path(struct weir_buf text)
 	return text.len <= PATH_MAX_BYTES ? NULL : "is longer than a path may be, which is 4000 bytes";
 }
 
+/* Where code is loaded from must not depend on where a process was started. */
+static const char *check_absolute(struct weir_buf text)
+{
+	if (!weir_str_starts(text, WEIR_STR("/")))
+		return "is not an absolute path; allowed: a path that begins with /";
+	return check_path(text);
+}
+
 /* ---- addresses ----------------------------------------------------------- */
 
 static bool is_ip(struct weir_buf host, int family)
@@ -229,6 +237,8 @@ const char *weir_form_check(enum weir_form form, struct weir_buf text)
 		return check_kind(text);
 	case WEIR_FORM_PATH:
 		return check_path(text);
+	case WEIR_FORM_ABSOLUTE:
+		return check_absolute(text);
 	case WEIR_FORM_URL:
 		return check_url(text);
 	case WEIR_FORM_TARGET:

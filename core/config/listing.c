@@ -10,6 +10,7 @@
 #include "base/dynbuf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/describe.h"
 #include "config/driver.h"
 #include "config/internal.h"
 
@@ -101,14 +102,14 @@ static void list_values(struct lister *lister)
 
 static void list_driver_defaults(struct lister *lister, const struct weir_driver *driver)
 {
-	char key[KEY_MAX];
+	char key[KEY_MAX], text[32];
 
 	for (uint32_t i = 0; i < driver->option_count; i++) {
 		const struct weir_option *option = &driver->options[i];
 
 		snprintf(key, sizeof key, "%s.%s", driver->name, option->key);
 		if (option->fallback && !weir_config_value(lister->config, key))
-			add(lister, key, option->flags & WEIR_OPTION_SECRET ? "(secret)" : option->fallback, "default");
+			add(lister, key, weir_option_fallback_text(option, text), "default");
 	}
 }
 

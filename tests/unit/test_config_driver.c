@@ -15,6 +15,7 @@ static const struct weir_option options[] = {
 	{ "replicationFactor", WEIR_OPT_INT, 0, "1", 1, 9, NULL, "Copies." },
 	{ "timeout", WEIR_OPT_DURATION, 0, "PT5S", 1, 60000, NULL, "Longest wait." },
 	{ "size", WEIR_OPT_BYTES, 0, "1MiB", 1, INT64_C(1) << 40, NULL, "Room." },
+	{ "retention", WEIR_OPT_DURATION, 0, "60000", 0, 0, NULL, "A default as it is handed over." },
 	{ "sync", WEIR_OPT_ENUM, 0, "always", 0, 0, "always|os", "When it is safe." },
 	{ "servers", WEIR_OPT_LIST, 0, NULL, 0, 0, NULL, "More servers." },
 	{ "properties.*", WEIR_OPT_STRING, WEIR_OPTION_PREFIX, NULL, 0, 0, NULL, "Passed on." },
@@ -71,6 +72,7 @@ static void a_driver_gets_its_settings_with_defaults_filled_in(void **state)
 	assert_string_equal(setting("url"), "tcp://h:1");
 	assert_string_equal(setting("size"), "2097152");
 	assert_string_equal(setting("timeout"), "5000");
+	assert_string_equal(setting("retention"), "60000");
 	assert_string_equal(setting("sync"), "always");
 	assert_string_equal(setting("replicationFactor"), "1");
 	assert_string_equal(setting("servers"), "a,b");

@@ -9,6 +9,7 @@ static void a_new_configuration_has_the_defaults(void **state)
 	(void)state;
 	assert_value(config, "channel.default.kind", "EmbeddedChannel", "default");
 	assert_value(config, "dispatcher.listen", "127.0.0.1:8080", "default");
+	assert_true(weir_config_get(config, "drivers.path")[0] == '/');
 	assert_value(config, "dispatcher.quarantine.path", "./weir-data/quarantine", "default");
 	assert_int_equal(weir_config_get_duration(config, "dispatcher.drainTimeout"), 30000);
 	assert_int_equal(weir_config_get_int(config, "dispatcher.limits.maxBodyBytes"), 1048576);

@@ -9,9 +9,10 @@
 static const struct weir_option options[] = {
 	{ "url", WEIR_OPT_STRING, 0, "tcp://h:1", 0, 0, NULL, "Where the backend is." },
 	{ "password", WEIR_OPT_STRING, WEIR_OPTION_SECRET, NULL, 0, 0, NULL, "Password." },
+	{ "retention", WEIR_OPT_DURATION, 0, "60000", 0, 0, NULL, "Time." },
 	{ "token", WEIR_OPT_STRING, WEIR_OPTION_SECRET, CANARY "-default", 0, 0, NULL, "Token." },
 };
-static const struct weir_driver driver = { .name = "acme", .options = options, .option_count = 3 };
+static const struct weir_driver driver = { .name = "acme", .options = options, .option_count = 4 };
 static const struct weir_driver *const drivers[] = { &driver };
 
 static struct weir_listing listing;
@@ -67,6 +68,7 @@ static void a_drivers_defaults_are_listed(void **state)
 	(void)state;
 	list(config);
 	assert_listed("acme.url", "tcp://h:1", "default");
+	assert_listed("acme.retention", "PT1M", "default");
 	done(config);
 }
 

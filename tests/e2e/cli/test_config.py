@@ -111,7 +111,7 @@ class Explain(WeirTest):
         self.assertIn("WEIR_DISPATCHER__DRAINTIMEOUT", text)
 
     def test_drivers_keys_are_explained(self):
-        self.assertIn("number of bytes", self.succeed("config", "explain", "memory.maxBytes").out)
+        self.assertIn("size", self.succeed("config", "explain", "memory.maxBytes").out)
 
     def test_members_of_channels_are_explained(self):
         self.assertIn("whole number", self.succeed("config", "explain", "channels[].delivery.retry").out)
@@ -120,6 +120,11 @@ class Explain(WeirTest):
         lines = self.succeed("config", "explain").lines
         for key in ("channel.default.kind", "memory.maxBytes", "channels[].subscriptions[].subscriber"):
             self.assertTrue(any(line.startswith(key + " ") for line in lines), key)
+
+    def test_the_reference_page_has_every_key_as_it_is(self):
+        page = (SOURCE / "docs" / "reference" / "configuration.md").read_text().splitlines()
+        missing = [row for row in self.succeed("config", "explain", "--markdown").lines if row not in page]
+        self.assertEqual(missing, [], "docs/reference/configuration.md lacks what `weir config explain --markdown` prints")
 
     def test_an_unknown_key_names_the_nearest(self):
         self.assertIn('"dispatcher.listen"', self.fails(FAILED, "config", "explain", "dispatcher.lisen").err)
@@ -148,7 +153,7 @@ class Schema(WeirTest):
 
 class Usage(WeirTest):
     def test_what_it_cannot_do_is_wrong_usage(self):
-        for args in (("polish",), (), ("show", "key"), ("check", "--origin"), ("explain", "a", "b")):
+        for args in (("polish",), (), ("show", "key"), ("check", "--origin"), ("show", "--markdown"), ("explain", "a", "b")):
             self.fails(USAGE, "config", *args)
 
 
