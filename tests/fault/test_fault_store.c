@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,7 +29,8 @@
 
 enum {
 	MAX_NUMBERS = 1 << 20,
-	FLYING = 16, /* publishes on their way at a time */
+	GROUP = 3,   /* records that persist together */
+	FLYING = 16, /* publishes on their way at a time, and the rest of a group */
 };
 
 /* What the worker tells: one letter and a number. */
@@ -94,15 +96,23 @@ static void tell(enum promise what, uint64_t number)
 		_exit(3);
 }
 
+/* Publishes the next GROUP numbers, to persist together or not at all. */
 static bool worker_publish(uint64_t number)
 {
-	static unsigned char body[100000];
-	struct weir_publish item = { .size = sizeof item, .topic = worker_topic, .tag = number };
-	size_t accepted;
+	static unsigned char bodies[GROUP][100000];
+	struct weir_publish items[GROUP];
+	size_t accepted, i;
 
-	body_fill(body, number);
-	item.record.body = (struct weir_buf){ body, body_len(number) };
-	return worker.ops.publish(worker.inst, &item, 1, &accepted, NULL) == WEIR_OK;
+	memset(items, 0, sizeof items);
+	for (i = 0; i < GROUP; i++) {
+		body_fill(bodies[i], number + i);
+		items[i].size = sizeof items[i];
+		items[i].flags = i + 1 < GROUP ? WEIR_PUB_ATOMIC : 0;
+		items[i].topic = worker_topic;
+		items[i].tag = number + i;
+		items[i].record.body = (struct weir_buf){ bodies[i], body_len(number + i) };
+	}
+	return worker.ops.publish(worker.inst, items, GROUP, &accepted, NULL) == WEIR_OK;
 }
 
 static void worker_delivery(const struct weir_driver_event *event)
@@ -159,8 +169,8 @@ static int worker_main(const char *folder, uint64_t number)
 		size_t count, i;
 
 		while (!dead && flying < FLYING && worker_publish(number)) {
-			number++;
-			flying++;
+			number += GROUP;
+			flying += GROUP;
 		}
 		events[0].size = sizeof events[0];
 		worker.ops.poll(worker.inst, events, 64, harness_now() + INT64_C(1000000000), &count);
@@ -182,6 +192,8 @@ static int worker_main(const char *folder, uint64_t number)
 struct child {
 	pid_t pid;
 	int ledger;
+	struct promise_line line; /* as far as it was read */
+	size_t have;
 	uint64_t count[128]; /* lines of each letter */
 	bool confirmed_after_death;
 };
@@ -236,31 +248,36 @@ static void ledger_line(struct child *child, const struct promise_line *line)
 	}
 }
 
-/* Reads what it promised, until it is gone. With `kill_ns`, kills it then. Returns its wait status. */
-static int child_end(struct child *child, int64_t kill_ns)
+/* Reads what it promises until then. False: it is gone. */
+static bool child_read(struct child *child, int64_t until_ns)
 {
 	struct pollfd fd = { child->ledger, POLLIN, 0 };
-	struct promise_line line;
-	size_t have = 0;
+	ssize_t got;
+	int64_t left;
+
+	while ((left = until_ns - harness_now()) > 0) {
+		if (poll(&fd, 1, (int)(left / 1000000) + 1) == 0)
+			continue;
+		got = read(child->ledger, (char *)&child->line + child->have, sizeof child->line - child->have);
+		if (got <= 0)
+			return false;
+		child->have += (size_t)got;
+		if (child->have < sizeof child->line)
+			continue;
+		child->have = 0;
+		ledger_line(child, &child->line);
+	}
+	return true;
+}
+
+/* Reads what it promised until it is gone, and kills it at kill_ns. Returns its wait status. */
+static int child_end(struct child *child, int64_t kill_ns)
+{
 	int status;
 
-	for (;;) {
-		int64_t left = kill_ns ? kill_ns - harness_now() : INT64_C(60000000000);
-		ssize_t got;
-
-		if (left <= 0 || poll(&fd, 1, (int)(left / 1000000) + 1) == 0) {
-			kill(child->pid, SIGKILL);
-			kill_ns = 0;
-			continue;
-		}
-		got = read(child->ledger, (char *)&line + have, sizeof line - have);
-		if (got <= 0)
-			break;
-		have += (size_t)got;
-		if (have < sizeof line)
-			continue;
-		have = 0;
-		ledger_line(child, &line);
+	if (child_read(child, kill_ns)) {
+		kill(child->pid, SIGKILL);
+		assert_false(child_read(child, harness_now() + INT64_C(60000000000)));
 	}
 	close(child->ledger);
 	assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
@@ -331,6 +348,9 @@ static void check(struct harness *h, uint64_t first, uint64_t end)
 		if (ledger[i].refused && ledger[i].delivered)
 			fail_msg("record %llu was refused and is there", (unsigned long long)i);
 	}
+	for (i = first; i + GROUP <= end; i += GROUP)
+		if (ledger[i].delivered != ledger[i + 1].delivered || ledger[i].delivered != ledger[i + 2].delivered)
+			fail_msg("the group of record %llu was torn", (unsigned long long)i);
 	for (i = first; i <= end; i++)
 		ledger[i].delivered = false;
 	sub = resume(h, topic, "worker");
@@ -398,9 +418,8 @@ static void nothing_confirmed_is_lost_when_killed_at_random(void **state)
 	assert_true(confirmed > (uint64_t)kills);
 }
 
-/* strace is what makes a given system call fail. Without it, or without the right to trace, there is nothing to test.
- */
-static bool can_trace(void)
+/* Runs a command without its output. Whether it succeeded. */
+static bool run(const char *const *argv)
 {
 	int status = -1;
 	pid_t child = fork();
@@ -409,11 +428,20 @@ static bool can_trace(void)
 		int null = open("/dev/null", O_WRONLY);
 
 		dup2(null, STDERR_FILENO);
-		execlp("strace", "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "true",
-		       (char *)NULL);
+		dup2(null, STDOUT_FILENO);
+		execvp(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
-	if (child > 0 && waitpid(child, &status, 0) == child && status == 0)
+	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+/* strace is what makes a given system call fail. Without it, or without the right to trace, there is nothing to test.
+ */
+static bool can_trace(void)
+{
+	const char *const argv[] = { "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "true", NULL };
+
+	if (run(argv))
 		return true;
 	print_message("skipped: strace is not there or may not trace here (CAP_SYS_PTRACE)\n");
 	return false;
@@ -429,7 +457,7 @@ static bool run_injected(struct harness *h, struct child *child, const char *cal
 	snprintf(trace, sizeof trace, "trace=%s", call);
 	snprintf(rule, sizeof rule, "inject=%s:%s", call, inject);
 	child_start(child, h->folder, 0, tool);
-	status = child_end(child, 0);
+	status = child_end(child, harness_now() + INT64_C(60000000000));
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
@@ -459,6 +487,70 @@ static void nothing_confirmed_is_lost_when_killed_at_a_write(void **state)
 	if (!can_trace())
 		skip();
 	sweep(*state, "pwrite64");
+}
+
+/* ---- power cut ------------------------------------------------------------------------------------------ */
+
+#define EXT4_SHUTDOWN        _IOR('X', 125, uint32_t)
+#define EXT4_SHUTDOWN_NO_LOG 2u /* what is in memory, of the journal too, never reaches the disk */
+
+/* A disk in a file, with a file system that can be told to forget what it has not written. */
+static bool disk_make(const struct harness *h, char *image, size_t size)
+{
+	const char *const make[] = { "mkfs.ext4", "-q", "-F", image, "48M", NULL };
+
+	snprintf(image, size, "%s.image", h->folder);
+	if (run(make) && unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+		return true;
+	print_message("skipped: cannot make a disk of our own here\n");
+	return false;
+}
+
+static bool disk_mount(const struct harness *h, const char *image)
+{
+	const char *const argv[] = { "mount", "-o", "loop", image, h->folder, NULL };
+
+	return run(argv);
+}
+
+static void power_cut(const struct harness *h)
+{
+	uint32_t how = EXT4_SHUTDOWN_NO_LOG;
+	int fd = open(h->folder, O_RDONLY | O_DIRECTORY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ioctl(fd, EXT4_SHUTDOWN, &how), 0);
+	close(fd);
+}
+
+static void nothing_confirmed_is_lost_when_the_power_is_cut(void **state)
+{
+	struct harness *h = *state;
+	struct child child;
+	char image[128];
+	uint64_t confirmed = 0;
+	int i;
+
+	if (!disk_make(h, image, sizeof image) || !disk_mount(h, image)) {
+		unlink(image);
+		skip();
+	}
+	for (i = 0; i < 8; i++) {
+		int64_t end = harness_now() + INT64_C(1000000) * (50 + 37 * i);
+
+		child_start(&child, h->folder, 0, NULL);
+		child_read(&child, end);
+		power_cut(h);
+		child_end(&child, harness_now() + 20000000);
+		confirmed += child.count[CONFIRMED];
+		assert_int_equal(umount(h->folder), 0);
+		assert_true(disk_mount(h, image));
+		check(h, 0, ROUND);
+	}
+	print_message("%llu records confirmed before power was cut\n", (unsigned long long)confirmed);
+	assert_true(confirmed > 0);
+	umount(h->folder);
+	unlink(image);
 }
 
 /* ---- input and output fail ------------------------------------------------------------------------------- */
@@ -628,6 +720,7 @@ int main(int argc, char **argv)
 		CASE(nothing_confirmed_is_lost_when_killed_at_random),
 		CASE(nothing_confirmed_is_lost_when_killed_at_a_sync),
 		CASE(nothing_confirmed_is_lost_when_killed_at_a_write),
+		CASE(nothing_confirmed_is_lost_when_the_power_is_cut),
 		CASE(nothing_is_confirmed_after_a_failed_sync),
 		CASE(a_full_disk_refuses_and_recovers),
 		CASE(a_disk_that_others_fill_refuses_and_recovers),

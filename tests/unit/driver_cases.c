@@ -2,8 +2,10 @@
 /* What every driver that keeps records itself must do. Run by test_driver_memory and test_driver_embedded. */
 #include "driver_harness.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -951,6 +953,126 @@ static void publishers_and_settlers_run_beside_each_other(void **state)
 	harness_silence(h, WEIR_EV_DELIVER);
 }
 
+/* Members of one subscription, and whole subscriptions, come and go while poll() delivers a backlog. */
+struct coming {
+	struct harness *h;
+	struct weir_topic *topic;
+	atomic_bool done;
+	int failures;
+};
+
+static void *coming_run(void *arg)
+{
+	struct coming *coming = arg;
+	struct weir_driver *ops = &coming->h->ops;
+	int i;
+
+	for (i = 0; i < 40; i++) {
+		struct weir_sub_spec spec = { .size = sizeof spec, .name = "x", .uid = i % 3 ? "kept" : "s" };
+		struct weir_sub *sub;
+
+		if (ops->subscribe(coming->h->inst, coming->topic, &spec, &sub, NULL)) {
+			coming->failures++;
+			continue;
+		}
+		ops->credit(coming->h->inst, sub, 1 + i % 7, 1 << 20);
+		if (i % 5 == 0)
+			poll(NULL, 0, 1);
+		if (ops->unsubscribe(coming->h->inst, sub, i % 4 != 0, harness_now() + INT64_C(10000000000), NULL))
+			coming->failures++;
+	}
+	atomic_store(&coming->done, true);
+	return NULL;
+}
+
+static void subscriptions_come_and_go_while_poll_delivers(void **state)
+{
+	struct harness *h = *state;
+	struct coming coming = { .h = h, .topic = harness_topic(h, "t") };
+	struct weir_sub *sub = harness_subscribe(h, coming.topic, "s", WEIR_START_LATEST);
+	struct weir_driver_event event;
+	pthread_t thread;
+	int i;
+
+	harness_unsubscribe(h, harness_subscribe(h, coming.topic, "kept", WEIR_START_LATEST), 1);
+	for (i = 0; i < 500; i++)
+		assert_int_equal(harness_send(h, coming.topic, "a"), WEIR_OK);
+	assert_int_equal(pthread_create(&thread, NULL, coming_run, &coming), 0);
+	while (!atomic_load(&coming.done))
+		while (harness_take(h, WEIR_EV_DELIVER, &event))
+			h->ops.release(event.lease);
+	pthread_join(thread, NULL);
+	assert_int_equal(coming.failures, 0);
+	/* Nobody has settled anything: all of it is still there for the one that stayed. */
+	while (harness_take(h, WEIR_EV_DELIVER, &event))
+		h->ops.release(event.lease);
+	while (harness_take(h, WEIR_EV_SUB_READY, &event))
+		continue;
+	harness_unsubscribe(h, sub, 1);
+	sub = harness_subscribe(h, coming.topic, "s", WEIR_START_LATEST);
+	harness_credit(h, sub, 1000);
+	for (i = 0; i < 500; i++) {
+		event = harness_expect(h, sub, "a");
+		harness_ack(h, &event);
+	}
+	harness_silence(h, WEIR_EV_DELIVER);
+}
+
+/* ---- loading, opening and closing -------------------------------------------------------------------- */
+
+static void another_abi_is_refused(void **state)
+{
+	struct harness *h = *state;
+	struct weir_driver table = { .size = sizeof table };
+	struct weir_error err = WEIR_ERROR_INIT;
+
+	assert_int_equal(h->init(WEIR_ABI_MAJOR + 1, 0, &table, &err), WEIR_EVERSION);
+	assert_int_equal(err.code, WEIR_EVERSION);
+	assert_null(table.name);
+}
+
+static void the_table_of_an_older_host_is_not_overrun(void **state)
+{
+	struct harness *h = *state;
+	struct weir_driver table;
+
+	memset(&table, 0x5a, sizeof table);
+	table.size = (uint32_t)offsetof(struct weir_driver, flush);
+	assert_int_equal(h->init(WEIR_ABI_MAJOR, WEIR_ABI_MINOR, &table, NULL), WEIR_OK);
+	assert_int_equal(table.size, offsetof(struct weir_driver, flush));
+	assert_ptr_equal(table.unsubscribe, h->ops.unsubscribe);
+	assert_memory_equal(&table.flush, "\x5a\x5a\x5a\x5a\x5a\x5a\x5a\x5a", 8);
+}
+
+static int entries(const char *path)
+{
+	DIR *folder = opendir(path);
+	int count = 0;
+
+	assert_non_null(folder);
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+static void closing_leaves_no_descriptor_and_no_thread(void **state)
+{
+	struct harness *h = *state;
+	int files, threads, i;
+
+	harness_close(h);
+	files = entries("/proc/self/fd");
+	threads = entries("/proc/self/task");
+	for (i = 0; i < 10; i++) {
+		harness_open(h, driver_overrides);
+		harness_subscribe(h, harness_topic(h, "t"), "s", WEIR_START_LATEST);
+		harness_close(h);
+	}
+	assert_int_equal(entries("/proc/self/fd"), files);
+	assert_int_equal(entries("/proc/self/task"), threads);
+}
+
 /* ---- the list ---------------------------------------------------------------------------------------- */
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, driver_case_setup, driver_case_teardown)
@@ -1005,6 +1127,10 @@ static const struct CMUnitTest cases[] = {
 	CASE(figures_follow_what_happens),
 	CASE(health_is_up),
 	CASE(publishers_and_settlers_run_beside_each_other),
+	CASE(subscriptions_come_and_go_while_poll_delivers),
+	CASE(another_abi_is_refused),
+	CASE(the_table_of_an_older_host_is_not_overrun),
+	CASE(closing_leaves_no_descriptor_and_no_thread),
 };
 
 const struct CMUnitTest *driver_cases(size_t *count)

@@ -49,6 +49,7 @@ void harness_load(struct harness *h, const char *name)
 	snprintf(symbol, sizeof symbol, "weir_driver_%s_init", name);
 	*(void **)&init = dlsym(library, symbol);
 	assert_non_null(init);
+	h->init = init;
 	h->ops.size = sizeof h->ops;
 	assert_int_equal(init(WEIR_ABI_MAJOR, WEIR_ABI_MINOR, &h->ops, &err), WEIR_OK);
 	h->host = (struct weir_host){ .size = sizeof h->host, .abi_major = WEIR_ABI_MAJOR, .log = host_log };

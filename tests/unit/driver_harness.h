@@ -17,6 +17,7 @@
 #include <weir/driver.h>
 
 struct harness {
+	weir_driver_init_fn *init;
 	struct weir_driver ops;
 	struct weir_inst *inst;
 	struct weir_host host;
