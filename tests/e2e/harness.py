@@ -25,6 +25,15 @@ WEIR = os.path.join(BUILD, "weir")
 DEADLINE = 30.0
 
 
+def is_sanitized():
+    with contextlib.suppress(OSError), open(os.path.join(BUILD, "CMakeCache.txt"), encoding="utf-8") as cache:
+        return any(re.match(r"WEIR_SANITIZE:\w+=.", line) for line in cache)
+    return False
+
+
+SANITIZED = is_sanitized()
+
+
 def wait_for(what, condition, lock):
     """Waits until `condition()` is true; `lock` is a threading.Condition that is notified when that may be."""
     deadline = time.monotonic() + DEADLINE

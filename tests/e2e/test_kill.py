@@ -64,32 +64,50 @@ class Sender(threading.Thread):
             connection.close()
 
 
-class Kill(TestCase):
-    def test_every_event_that_was_answered_202_arrives(self):
-        print(f"{KILLS} kills, seed {SEED}", file=sys.stderr)
+class Ends(TestCase):
+    """The process ends again and again while events come in."""
+
+    def endure(self, times, end):
+        """Calls `end(server)` and starts it again, that often, at random moments; returns subscriber and senders."""
         chance = random.Random(SEED)
         to = self.sink()
-        server = self.weir(channel(subscription(to, retry=1000, maxInFlight=16)))
+        server = self.weir(
+            channel(subscription(to, retry=1000, maxInFlight=16)), config={"dispatcher": {"drainTimeout": "PT30S"}}
+        )
         port = [server.port]
         senders = [Sender(number, lambda: port[0]) for number in range(SENDERS)]
         for sender in senders:
             sender.start()
-        began = time.monotonic()
-        for _ in range(KILLS):
+        for _ in range(times):
             time.sleep(chance.random() * 0.15)  # the random moment, not waiting for anything
-            server.process.kill()
+            end(server)
             port[0] = 0
-            server.wait_exit()
             server.start()
             port[0] = server.port
         for sender in senders:
             sender.stopped.set()
         for sender in senders:
             sender.join(DEADLINE)
+        self.assertFalse(any(sender.is_alive() for sender in senders))
         accepted = {id for sender in senders for id in sender.accepted}
         to.wait_ids(accepted)
         self.check_order(to, accepted)
+        return to, senders, accepted
+
+    def test_every_event_that_was_answered_202_arrives_whenever_it_is_killed(self):
+        print(f"{KILLS} kills, seed {SEED}", file=sys.stderr)
+        began = time.monotonic()
+        to, senders, accepted = self.endure(KILLS, lambda server: server.kill())
         self.report(to, senders, accepted, time.monotonic() - began)
+
+    def test_a_stop_under_load_loses_nothing_and_repeats_nothing(self):
+        def stop(server):
+            self.assertEqual(server.stop(), 0)
+
+        to, senders, accepted = self.endure(min(KILLS, 10), stop)
+        repeated = {id: count for id, count in to.times.items() if count > 1}
+        self.assertEqual(repeated, {})
+        self.assertEqual(sum(sender.refused for sender in senders), 0)
 
     def check_order(self, to, accepted):
         """First arrivals of each key are in the order of sending."""

@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from harness import DEADLINE, TestCase, channel, event_headers, run_weir, subscription
+from harness import DEADLINE, SANITIZED, TestCase, channel, event_headers, run_weir, subscription, wait_for
 
 
 class Exit(TestCase):
@@ -214,6 +214,29 @@ class Manager(TestCase):
         del server.config["channels"]
         server.start()
         server.send("/default/default", "1")
+
+
+@unittest.skipIf(SANITIZED, "a sanitizer takes memory and time of its own")
+class Cost(TestCase):
+    def resident_kib(self, server):
+        with open(f"/proc/{server.process.pid}/status", encoding="utf-8") as file:
+            return int(next(line for line in file if line.startswith("VmRSS")).split()[1])
+
+    def test_an_idle_process_takes_at_most_12_mib(self):
+        for kind in ("InMemoryChannel", "EmbeddedChannel"):
+            with self.subTest(kind):
+                server = self.weir(channel(subscription(self.sink())), kind=kind)
+                self.assertLessEqual(self.resident_kib(server), 12 * 1024)
+
+    def test_it_is_ready_within_50_ms(self):
+        took = []
+        for _ in range(5):
+            server = self.weir(channel(subscription(self.sink())), start=False)
+            began = time.monotonic()
+            server.start(wait=False)
+            wait_for("the ready line", lambda server=server: server.ready_line, server.changed)
+            took.append(time.monotonic() - began)
+        self.assertLess(min(took), 0.05)  # the least: the machine may be busy with something else
 
 
 class Clients(TestCase):
