@@ -11,8 +11,7 @@
 #include "base/near.h"
 #include "base/str.h"
 #include "config/internal.h"
-
-enum { SECRET_MAX = 65536 };
+#include "config/secret.h"
 
 struct weir_driver_settings {
 	struct weir_driver_settings *next;
@@ -49,7 +48,7 @@ void weir_driver_cache_free(struct weir_driver_cache *cache)
 __attribute__((format(printf, 4, 5))) static void refuse(struct reading *reading, const struct weir_place *place,
 							 const char *key, const char *format, ...)
 {
-	char text[WEIR_WHY_SIZE + 256];
+	char text[WEIR_WHY_SIZE + 256], line[WEIR_LINE_SIZE];
 	va_list args;
 
 	va_start(args, format);
@@ -60,11 +59,8 @@ __attribute__((format(printf, 4, 5))) static void refuse(struct reading *reading
 	if (reading->code)
 		return;
 	reading->code = WEIR_EINVAL;
-	if (place->at.line)
-		weir_fail(reading->err, WEIR_EINVAL, "%.120s:%u:%u: %.100s: %s", place->source, place->at.line,
-			  place->at.column, key, text);
-	else
-		weir_fail(reading->err, WEIR_EINVAL, "%.120s: %.100s: %s", place->source, key, text);
+	weir_config_line(line, place, key, text);
+	weir_fail(reading->err, WEIR_EINVAL, "%s", line);
 }
 
 static void no_memory(struct reading *reading)
@@ -125,56 +121,23 @@ static void refuse_unknown(struct reading *reading, const struct weir_value *val
 		refuse(reading, &value->entry->place, value->key, "unknown key of the driver %s", name);
 }
 
-/* ---- secrets in files ---------------------------------------------------- */
+/* ---- settings ------------------------------------------------------------ */
 
-static const char *secret_problem(const char *text, size_t len, unsigned mode)
-{
-	if (mode & 022)
-		return "names a file that others may write to; allowed: a file that only its owner may write to";
-	if (!len)
-		return "names a file that is empty";
-	return memchr(text, '\0', len) ? "names a file with a NUL character in it" : NULL;
-}
-
-/* Without the line's end that an editor or `echo` puts there. */
-static size_t stripped(const char *text, size_t len)
-{
-	if (len && text[len - 1] == '\n')
-		len--;
-	return len && text[len - 1] == '\r' ? len - 1 : len;
-}
-
+/* The secret that `value` names a file of; NULL: it cannot be had, which is said. */
 static const char *read_secret(struct reading *reading, const struct weir_value *value, const char *path)
 {
-	char why[WEIR_WHY_SIZE], *text = NULL;
-	const char *wrong, *kept = NULL;
-	unsigned mode = 0;
-	size_t len = 0;
-	int code = weir_source_read(path, SECRET_MAX, &text, &len, &mode, why);
+	const char *warning = NULL, *secret = NULL;
+	char why[WEIR_WHY_SIZE];
+	int code = weir_secret_read(path, &reading->ret->arena, &secret, &warning, why);
 
 	if (code == WEIR_EINVAL)
-		refuse(reading, &value->entry->place, value->key, "the file that it names %s", why);
+		refuse(reading, &value->entry->place, value->key, "%s", why);
 	else if (code)
 		no_memory(reading);
-	if (code)
-		return NULL;
-	len = stripped(text, len);
-	wrong = secret_problem(text, len, mode);
-	if (wrong)
-		refuse(reading, &value->entry->place, value->key, "%s", wrong);
-	else
-		kept = weir_arena_text(&reading->ret->arena, (struct weir_buf){ text, len });
-	if (!wrong && !kept)
-		no_memory(reading);
-	if (!wrong && mode & 04 && reading->problems)
-		weir_config_warning_add(reading->problems, &value->entry->place, value->key,
-					"names a file that everybody may read");
-	explicit_bzero(text, len);
-	weir_mem_free(text);
-	return kept;
+	else if (warning && reading->problems)
+		weir_config_warning_add(reading->problems, &value->entry->place, value->key, "%s", warning);
+	return secret;
 }
-
-/* ---- settings ------------------------------------------------------------ */
 
 static const char *number_text(struct reading *reading, int64_t number)
 {
@@ -210,8 +173,7 @@ static void add(struct reading *reading, const char *key, const char *text)
 		reading->ret->settings[reading->ret->count++] = (struct weir_setting){ key, text };
 }
 
-/* Set in the same layer both directly and by a file: which one was meant cannot be told. */
-static struct weir_setting *setting_of(struct reading *reading, const char *key)
+static const struct weir_setting *setting_of(struct reading *reading, const char *key)
 {
 	for (size_t i = 0; i < reading->ret->count; i++) {
 		if (strcmp(reading->ret->settings[i].key, key) == 0)
@@ -398,56 +360,4 @@ int weir_config_check_driver(weir_config *config, const struct weir_driver *driv
 
 	return code == WEIR_OK && config->no_memory ? weir_fail(err, WEIR_ENOMEM, "%s", weir_code_text(WEIR_ENOMEM))
 						    : code;
-}
-
-/* ---- sections that nobody reads ------------------------------------------ */
-
-static bool is_found(const char *key, const char *const *drivers, size_t count)
-{
-	size_t len = strcspn(key, ".");
-
-	for (size_t i = 0; i < count; i++) {
-		if (strlen(drivers[i]) == len && strncasecmp(key, drivers[i], len) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void refuse_section(weir_config *config, const struct weir_entry *entry, const char *const *drivers,
-			   size_t count)
-{
-	size_t len = strcspn(entry->key, ".");
-	struct weir_near near = weir_near_init(weir_str(entry->key));
-	struct weir_near driver = weir_near_init((struct weir_buf){ entry->key, len });
-
-	for (size_t i = 0; i < weir_fields.count; i++)
-		weir_near_offer(&near, weir_fields.rows[i].option.key);
-	for (size_t i = 0; i < count; i++)
-		weir_near_offer(&driver, drivers[i]);
-	if (near.best)
-		weir_config_problem_add(config, &entry->place, entry->key, "unknown key; did you mean \"%s\"?",
-					near.best);
-	else if (driver.best)
-		weir_config_problem_add(config, &entry->place, entry->key, "unknown key; did you mean \"%s%s\"?",
-					driver.best, entry->key + len);
-	else
-		weir_config_problem_add(config, &entry->place, entry->key,
-					"unknown key: neither Weir nor a driver that was found is called \"%.*s\"",
-					(int)(len < 60 ? len : 60), entry->key);
-}
-
-int weir_config_check_sections(weir_config *config, const char *const *drivers, size_t count, struct weir_error *err)
-{
-	size_t before = config->problems.count;
-
-	for (size_t i = 0; i < config->entry_count && !config->no_memory; i++) {
-		const struct weir_entry *entry = &config->entries[i];
-
-		if (!weir_field_owns(entry->key) && !is_found(entry->key, drivers, count))
-			refuse_section(config, entry, drivers, count);
-	}
-	if (config->no_memory)
-		return weir_fail(err, WEIR_ENOMEM, "configuration: %s", weir_code_text(WEIR_ENOMEM));
-	return config->problems.count > before ? weir_fail(err, WEIR_EINVAL, "%s", config->problems.items[before])
-					       : WEIR_OK;
 }

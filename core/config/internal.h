@@ -98,6 +98,9 @@ __attribute__((format(printf, 4, 5))) void weir_config_problem_add(weir_config *
 								   const char *key, const char *format, ...);
 __attribute__((format(printf, 4, 5))) void weir_config_warning_add(weir_config *config, const struct weir_place *place,
 								   const char *key, const char *format, ...);
+/* Writes "place: key: text" as the functions above do; `key` may be NULL. */
+enum { WEIR_LINE_SIZE = 2048 };
+void weir_config_line(char line[WEIR_LINE_SIZE], const struct weir_place *place, const char *key, const char *text);
 void weir_lines_fini(struct weir_lines *lines);
 /* Makes room for one more item of `size` bytes in a growing array. False: no memory, noted in the configuration. */
 bool weir_config_reserve(weir_config *config, void *items, size_t count, size_t *capacity, size_t size);

@@ -13,6 +13,7 @@
 #include "config/describe.h"
 #include "config/driver.h"
 #include "config/internal.h"
+#include "config/secret.h"
 
 enum { KEY_MAX = 1024 };
 
@@ -79,7 +80,8 @@ static const char *foreign_text(const struct lister *lister, const struct weir_v
 		return "(not shown: no driver that was found tells whether it is secret)";
 	key = weir_driver_key_within(driver, value->key);
 	option = weir_driver_option(driver, key, strlen(key), fold);
-	if (option && option->flags & WEIR_OPTION_SECRET)
+	if (option && (option->flags & WEIR_OPTION_SECRET ||
+		       (option->flags & WEIR_OPTION_PREFIX && weir_secret_sounds_like(key))))
 		return "(secret)";
 	if (!option && !weir_driver_file_option(driver, key, fold))
 		return "(not shown: the driver does not know it)";

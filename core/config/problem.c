@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { PROBLEMS_MAX = 1000, LINE_MAX_BYTES = 2048 };
+enum { PROBLEMS_MAX = 1000 };
 
 void weir_lines_fini(struct weir_lines *lines)
 {
@@ -47,31 +47,38 @@ static void make_printable(char *text)
 	}
 }
 
-static size_t begin_line(char line[LINE_MAX_BYTES], const struct weir_place *place, const char *key)
+static size_t begin_line(char line[WEIR_LINE_SIZE], const struct weir_place *place, const char *key)
 {
 	int len;
 
 	if (place->at.line)
-		len = snprintf(line, LINE_MAX_BYTES / 2, "%.400s:%u:%u: ", place->source, place->at.line,
+		len = snprintf(line, WEIR_LINE_SIZE / 2, "%.400s:%u:%u: ", place->source, place->at.line,
 			       place->at.column);
 	else
-		len = snprintf(line, LINE_MAX_BYTES / 2, "%.400s: ", place->source);
+		len = snprintf(line, WEIR_LINE_SIZE / 2, "%.400s: ", place->source);
 	if (key)
-		len += snprintf(line + len, LINE_MAX_BYTES / 2, "%.300s%s: ", *key ? key : "\"\"",
+		len += snprintf(line + len, WEIR_LINE_SIZE / 2, "%.300s%s: ", *key ? key : "\"\"",
 				strlen(key) > 300 ? "..." : "");
 	return (size_t)len;
+}
+
+void weir_config_line(char line[WEIR_LINE_SIZE], const struct weir_place *place, const char *key, const char *text)
+{
+	size_t len = begin_line(line, place, key);
+
+	snprintf(line + len, WEIR_LINE_SIZE - len, "%s", text);
+	make_printable(line);
 }
 
 __attribute__((format(printf, 5, 0))) static void add_line(weir_config *config, struct weir_lines *lines,
 							   const struct weir_place *place, const char *key,
 							   const char *format, va_list args)
 {
-	char line[LINE_MAX_BYTES];
-	size_t len = begin_line(line, place, key);
+	char line[WEIR_LINE_SIZE], text[WEIR_LINE_SIZE / 2];
 	const char *kept;
 
-	vsnprintf(line + len, sizeof line - len, format, args);
-	make_printable(line);
+	vsnprintf(text, sizeof text, format, args);
+	weir_config_line(line, place, key, text);
 	if (lines->count >= PROBLEMS_MAX) {
 		lines->more++;
 		return;

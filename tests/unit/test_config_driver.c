@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sections of drivers, judged by their option tables; secrets and the files that hold them. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -93,6 +94,40 @@ static void settings_are_read_once_and_stay(void **state)
 	weir_config_free(config);
 }
 
+static void *read_by_a_thread(void *config)
+{
+	const struct weir_setting *read = NULL;
+	size_t count;
+
+	weir_config_driver(config, &driver, &read, &count, NULL);
+	return (void *)(uintptr_t)read;
+}
+
+static void threads_that_read_at_once_get_the_same_settings(void **state)
+{
+	enum { THREADS = 8 };
+	weir_config *config = loaded("{\"acme.url\": \"tcp://h:1\"}");
+	pthread_t threads[THREADS];
+	void *read[THREADS];
+
+	(void)state;
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_by_a_thread, config), 0);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(threads[i], &read[i]), 0);
+	assert_non_null(read[0]);
+	for (int i = 1; i < THREADS; i++)
+		assert_ptr_equal(read[i], read[0]);
+	weir_config_free(config);
+}
+
+static void the_first_mistake_is_told_in_printable_characters(void **state)
+{
+	(void)state;
+	assert_refused(config_of("{\"acme\": {\"url\": \"u\", \"zz\\u001b[31m\\nzzzzzz\": 1}}"),
+		       "c.json:1:23: acme.zz?[31m?zzzzzz: unknown key of the driver acme");
+}
+
 static void keys_below_a_prefix_are_passed_on(void **state)
 {
 	weir_config *config =
@@ -165,20 +200,19 @@ static void every_mistake_of_a_section_becomes_a_problem(void **state)
 static void a_section_that_no_driver_reads_is_a_mistake(void **state)
 {
 	static const char *const drivers[] = { "acme", "memory" };
-	weir_config *config =
-	    loaded("{\"acme.url\": \"u\",\n\"acne.url\": \"u\",\n\"dispacher\": {\"listen\": \":1\"},\n"
-		   "\"zebra\": {}}");
+	weir_config *config = loaded("{\"acme.url\": \"u\",\n\"zebra\": {},\n\"dispacher\": {\"listen\": \":1\"},\n"
+				     "\"acne.url\": \"u\"}");
 	struct weir_error err = WEIR_ERROR_INIT;
 
 	(void)state;
 	assert_int_equal(weir_config_check_sections(config, drivers, 2, &err), WEIR_EINVAL);
 	assert_string_equal(weir_config_problem(config, 0),
-			    "c.json:2:1: acne.url: unknown key; did you mean \"acme.url\"?");
+			    "c.json:2:1: zebra: unknown key: neither Weir nor a driver that was "
+			    "found is called \"zebra\"");
 	assert_string_equal(weir_config_problem(config, 1),
 			    "c.json:3:15: dispacher.listen: unknown key; did you mean \"dispatcher.listen\"?");
 	assert_string_equal(weir_config_problem(config, 2),
-			    "c.json:4:1: zebra: unknown key: neither Weir nor a driver that was "
-			    "found is called \"zebra\"");
+			    "c.json:4:1: acne.url: unknown key; did you mean \"acme.url\"?");
 	assert_null(weir_config_problem(config, 3));
 	weir_config_free(config);
 }
@@ -405,6 +439,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_driver_gets_its_settings_with_defaults_filled_in),
 		cmocka_unit_test(settings_are_read_once_and_stay),
+		cmocka_unit_test(threads_that_read_at_once_get_the_same_settings),
+		cmocka_unit_test(the_first_mistake_is_told_in_printable_characters),
 		cmocka_unit_test(keys_below_a_prefix_are_passed_on),
 		cmocka_unit_test(the_environment_reaches_keys_whose_capitals_it_cannot_tell),
 		cmocka_unit_test(an_unknown_key_names_the_nearest_one),

@@ -10,9 +10,10 @@ static const struct weir_option options[] = {
 	{ "url", WEIR_OPT_STRING, 0, "tcp://h:1", 0, 0, NULL, "Where the backend is." },
 	{ "password", WEIR_OPT_STRING, WEIR_OPTION_SECRET, NULL, 0, 0, NULL, "Password." },
 	{ "retention", WEIR_OPT_DURATION, 0, "60000", 0, 0, NULL, "Time." },
+	{ "properties.*", WEIR_OPT_STRING, WEIR_OPTION_PREFIX, NULL, 0, 0, NULL, "Passed on." },
 	{ "token", WEIR_OPT_STRING, WEIR_OPTION_SECRET, CANARY "-default", 0, 0, NULL, "Token." },
 };
-static const struct weir_driver driver = { .name = "acme", .options = options, .option_count = 4 };
+static const struct weir_driver driver = { .name = "acme", .options = options, .option_count = 5 };
 static const struct weir_driver *const drivers[] = { &driver };
 
 static struct weir_listing listing;
@@ -104,6 +105,21 @@ static void no_secret_is_listed(void **state)
 	done(config);
 }
 
+static void what_is_passed_on_is_listed_unless_it_sounds_like_a_secret(void **state)
+{
+	weir_config *config =
+	    config_of("{\"acme.properties\": {\"client.id\": \"me\", \"sasl.password\": \"" CANARY "\","
+		      "\"ssl.key.pem\": \"" CANARY "\", \"sasl.jaas.config\": \"" CANARY "\"}}");
+
+	(void)state;
+	list(config);
+	assert_listed("acme.properties.client.id", "me", "c.json:1");
+	assert_listed("acme.properties.sasl.password", "(secret)", "c.json:1");
+	assert_listed("acme.properties.ssl.key.pem", "(secret)", "c.json:1");
+	assert_listed("acme.properties.sasl.jaas.config", "(secret)", "c.json:1");
+	done(config);
+}
+
 static void a_secret_default_is_not_listed(void **state)
 {
 	weir_config *config = config_of(NULL);
@@ -185,6 +201,7 @@ int main(void)
 		cmocka_unit_test(a_drivers_defaults_are_listed),
 		cmocka_unit_test(channels_are_listed_with_everything_filled_in),
 		cmocka_unit_test(no_secret_is_listed),
+		cmocka_unit_test(what_is_passed_on_is_listed_unless_it_sounds_like_a_secret),
 		cmocka_unit_test(a_secret_default_is_not_listed),
 		cmocka_unit_test(nothing_listed_reaches_a_terminal_as_control),
 		cmocka_unit_test(every_row_is_visited_with_its_whole_key),

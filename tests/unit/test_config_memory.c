@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When memory is short: each allocation fails once, and nothing leaks or pretends. */
+#include <stdlib.h>
+
 #include "base/mem.h"
+#include "config/listing.h"
 #include "unit/config_support.h"
 
 static const char text[] =
@@ -18,8 +21,28 @@ static const struct weir_option options[] = {
 };
 static const struct weir_driver driver = { .name = "acme", .options = options, .option_count = 3 };
 
+static int list(const weir_config *config)
+{
+	static const struct weir_driver *const drivers[] = { &driver };
+	struct weir_listing listing;
+	int code = weir_config_list(config, drivers, 1, &listing);
+
+	weir_listing_fini(&listing);
+	return code;
+}
+
+static int add_overrides(weir_config *config)
+{
+	char setting[4200];
+
+	snprintf(setting, sizeof setting, "overrides=%s/configs/overrides-kyma.yaml,%s/configs/overrides-knative.yaml",
+		 getenv("WEIR_TEST_SOURCE"), getenv("WEIR_TEST_SOURCE"));
+	return weir_config_add_setting(config, setting);
+}
+
 static int build(weir_config *config)
 {
+	static const char *const drivers[] = { "acme", "kafka", "unknown" };
 	const struct weir_setting *settings;
 	size_t count;
 	int code = weir_config_add_text(config, "c.json", weir_str(text));
@@ -27,10 +50,16 @@ static int build(weir_config *config)
 	if (!code)
 		code = weir_config_add_setting(config, "log={\"level\": \"debug\"}");
 	if (!code)
+		code = add_overrides(config);
+	if (!code)
 		code = weir_config_load(config, NULL);
 	if (!code)
+		code = weir_config_check_driver(config, &driver, NULL);
+	if (!code)
+		code = weir_config_check_sections(config, drivers, 3, NULL);
+	if (!code)
 		code = weir_config_driver(config, &driver, &settings, &count, NULL);
-	return code;
+	return code ? code : list(config);
 }
 
 static int build_all(void)
