@@ -269,7 +269,7 @@ static const struct weir_cli_option options[] = { WEIR_CLI_CONFIG_OPTIONS(struct
 const struct weir_cmd weir_cmd_serve = {
 	.name = "serve",
 	.args = "",
-	.summary = "take events over HTTP, keep them, deliver them",
+	.summary = "Take events over HTTP, keep them, deliver them",
 	.details =
 	    "Without configuration: channel default/default, events on 127.0.0.1:8080, admin on 127.0.0.1:9090.\n"
 	    "SIGTERM and SIGINT finish what is in flight within dispatcher.drainTimeout; a second one ends at once.",
