@@ -97,7 +97,7 @@ static const struct weir_cli_option options_table[] = {
 const struct weir_cmd weir_cmd_config = {
 	.name = "config",
 	.args = "check|show|explain|schema [KEY]",
-	.summary = "check a configuration, show what it comes to, explain keys",
+	.summary = "Check a configuration, show what it comes to, explain keys",
 	.details = "check    runs everything that `weir serve` runs before it starts, tells every mistake, and ends\n"
 		   "         with exit code 78 if there was one\n"
 		   "show     prints every effective key and value; secrets are not shown\n"
