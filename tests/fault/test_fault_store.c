@@ -7,8 +7,9 @@
  * publishes and acknowledges without end and writes to its standard output what
  * was promised to it. The parent ends it, opens the store, and compares.
  *
- *   WEIR_KILLS         how many times it is killed at random; 30
- *   WEIR_FAULT_SWEEP   up to which sync and write it is killed; 12
+ *   WEIR_KILLS           how many times it is killed at random; 30
+ *   WEIR_FAULT_SETTINGS  settings for the worker's store; with sync=os the test of power cuts has to fail
+ *   WEIR_FAULT_SWEEP     up to which sync and write it is killed; 12
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -158,7 +159,7 @@ static int worker_main(const char *folder, uint64_t number)
 	harness_load(&worker, "embedded");
 	rmdir(worker.folder);
 	snprintf(worker.folder, sizeof worker.folder, "%s", folder);
-	if (harness_try_open(&worker, NULL, &err) ||
+	if (harness_try_open(&worker, getenv("WEIR_FAULT_SETTINGS"), &err) ||
 	    worker.ops.topic_open(worker.inst, "ns", "t", &worker_topic, &err)) {
 		fprintf(stderr, "worker: %s\n", err.text);
 		return 2;
@@ -495,9 +496,9 @@ static void nothing_confirmed_is_lost_when_killed_at_a_write(void **state)
 #define EXT4_SHUTDOWN_NO_LOG 2u /* what is in memory, of the journal too, never reaches the disk */
 
 /* A disk in a file, with a file system that can be told to forget what it has not written. */
-static bool disk_make(const struct harness *h, char *image, size_t size)
+static bool disk_make(const struct harness *h, char *image, size_t size, const char *bytes)
 {
-	const char *const make[] = { "mkfs.ext4", "-q", "-F", image, "48M", NULL };
+	const char *const make[] = { "mkfs.ext4", "-q", "-F", image, bytes, NULL };
 
 	snprintf(image, size, "%s.image", h->folder);
 	if (run(make) && unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
@@ -531,7 +532,7 @@ static void nothing_confirmed_is_lost_when_the_power_is_cut(void **state)
 	uint64_t confirmed = 0;
 	int i;
 
-	if (!disk_make(h, image, sizeof image) || !disk_mount(h, image)) {
+	if (!disk_make(h, image, sizeof image, "48M") || !disk_mount(h, image)) {
 		unlink(image);
 		skip();
 	}
@@ -632,17 +633,23 @@ static uint32_t publish_number(struct harness *h, struct weir_topic *topic, uint
 	return event.outcome;
 }
 
-static uint64_t publish_until_refused(struct harness *h, struct weir_topic *topic, uint64_t number)
+/* Publishes number, number + step, ... and returns the first that was refused. */
+static uint64_t publish_until_refused(struct harness *h, struct weir_topic *topic, uint64_t number, uint64_t step)
 {
-	while (publish_number(h, topic, number) == WEIR_PERSISTED)
-		assert_true(++number < 100000);
+	uint64_t first = number;
+
+	while (publish_number(h, topic, number) == WEIR_PERSISTED) {
+		number += step;
+		assert_true(number < MAX_NUMBERS);
+	}
+	assert_true(number > first);
 	return number;
 }
 
-/* Takes and acknowledges the records first..end, each exactly once. */
-static void take_numbers(struct harness *h, struct weir_sub *sub, uint64_t first, uint64_t end)
+/* Takes and acknowledges the records first, first + step, ... up to end, each exactly once. */
+static void take_numbers(struct harness *h, struct weir_sub *sub, uint64_t first, uint64_t end, uint64_t step)
 {
-	for (; first < end; first++) {
+	for (; first < end; first += step) {
 		struct weir_driver_event event = harness_wait(h, WEIR_EV_DELIVER);
 
 		assert_ptr_equal(event.sub, sub);
@@ -652,38 +659,58 @@ static void take_numbers(struct harness *h, struct weir_sub *sub, uint64_t first
 	}
 }
 
-static void a_full_disk_refuses_and_recovers(void **state)
+/* Fills the disk and empties it again, three times. */
+static void fill_and_empty(struct harness *h, uint64_t step)
 {
-	struct harness *h = *state;
+	uint64_t end = step, half, first;
 	struct weir_topic *topic;
 	struct weir_sub *sub;
-	uint64_t end, half;
 	int round;
 
-	if (!small_disk(h, "12m"))
-		skip();
 	harness_open(h, NULL);
 	topic = harness_topic(h, "t");
 	sub = resume(h, topic, "s");
-	end = 1;
 	for (round = 0; round < 3; round++) {
-		uint64_t first = end;
-
-		end = publish_until_refused(h, topic, first);
-		assert_true(end - first > 100);
+		first = end;
+		end = publish_until_refused(h, topic, first, step);
+		assert_true(end - first > 20 * step);
 		/* Acknowledging works on a full disk, and is kept. */
-		half = first + (end - first) / 2;
-		take_numbers(h, sub, first, half);
+		half = first + (end - first) / step / 2 * step;
+		take_numbers(h, sub, first, half, step);
 		harness_unsubscribe(h, sub, 1);
 		harness_close(h);
 		harness_open(h, NULL);
 		topic = harness_topic(h, "t");
 		sub = resume(h, topic, "s");
-		take_numbers(h, sub, half, end);
+		take_numbers(h, sub, half, end, step);
 		harness_silence(h, WEIR_EV_DELIVER);
 	}
 	harness_close(h);
+}
+
+static void a_full_disk_in_memory_refuses_and_recovers(void **state)
+{
+	struct harness *h = *state;
+
+	if (!small_disk(h, "12m"))
+		skip();
+	fill_and_empty(h, 1);
 	umount(h->folder);
+}
+
+/* With records of 100,000 bytes, which need consecutive pages. */
+static void a_full_disk_refuses_and_recovers(void **state)
+{
+	struct harness *h = *state;
+	char image[128];
+
+	if (!disk_make(h, image, sizeof image, "24M") || !disk_mount(h, image)) {
+		unlink(image);
+		skip();
+	}
+	fill_and_empty(h, 97);
+	umount(h->folder);
+	unlink(image);
 }
 
 static void a_disk_that_others_fill_refuses_and_recovers(void **state)
@@ -700,14 +727,14 @@ static void a_disk_that_others_fill_refuses_and_recovers(void **state)
 	sub = resume(h, topic, "s");
 	assert_int_equal(publish_number(h, topic, 1), WEIR_PERSISTED);
 	disk_fill(h);
-	end = publish_until_refused(h, topic, 2);
-	take_numbers(h, sub, 1, end);
+	end = publish_until_refused(h, topic, 2, 1);
+	take_numbers(h, sub, 1, end, 1);
 	harness_unsubscribe(h, sub, 1);
 	sub = resume(h, topic, "s");
 	/* What was given back inside the file is room, though the disk is still full. */
 	assert_int_equal(publish_number(h, topic, end), WEIR_PERSISTED);
 	disk_free(h);
-	assert_true(publish_until_refused(h, topic, end + 1) > end + 1);
+	publish_until_refused(h, topic, end + 1, 1);
 	harness_close(h);
 	umount(h->folder);
 }
@@ -722,6 +749,7 @@ int main(int argc, char **argv)
 		CASE(nothing_confirmed_is_lost_when_killed_at_a_write),
 		CASE(nothing_confirmed_is_lost_when_the_power_is_cut),
 		CASE(nothing_is_confirmed_after_a_failed_sync),
+		CASE(a_full_disk_in_memory_refuses_and_recovers),
 		CASE(a_full_disk_refuses_and_recovers),
 		CASE(a_disk_that_others_fill_refuses_and_recovers),
 	};
