@@ -19,8 +19,11 @@ static int out_of_memory(void)
 
 /* ---- kinds --------------------------------------------------------------- */
 
+/* A kind that could not be read is a problem already. */
 static void add_once(const char **kinds, size_t *count, const char *kind)
 {
+	if (!kind)
+		return;
 	for (size_t i = 0; i < *count; i++) {
 		if (strcmp(kinds[i], kind) == 0)
 			return;
@@ -39,7 +42,8 @@ int weir_cli_kinds(const weir_config *config, const char ***ret, size_t *count)
 	*count = 0;
 	for (size_t i = 0; i < channel_count; i++)
 		add_once(kinds, count, weir_config_kind(config, channels[i].ns, channels[i].name));
-	if (!channel_count)
+	/* What channels there are is not known if something about them is wrong. */
+	if (!channel_count && !weir_config_problem(config, 0))
 		add_once(kinds, count, weir_config_kind(config, "default", "default"));
 	*ret = kinds;
 	return WEIR_EXIT_OK;

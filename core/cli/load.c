@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/check.h"
 #include "cli/cmd.h"
 #include "config/forms.h"
 #include "config/settings.h"
@@ -37,49 +38,25 @@ static int add_layers(weir_config *config, const struct weir_cli_config *from)
 	return code;
 }
 
-int weir_cli_layers(const struct weir_cli_config *from, weir_config **ret)
+/* All layers, resolved. *wrong: it has problems, which are not said yet. 0, or the exit code. */
+static int load(const struct weir_cli_config *from, weir_config **ret, bool *wrong)
 {
+	struct weir_error err = WEIR_ERROR_INIT;
 	weir_config *config;
+	int code;
 
 	if (weir_config_new(&config))
 		return out_of_memory();
-	if (add_layers(config, from)) {
+	code = add_layers(config, from);
+	if (!code)
+		code = weir_config_load(config, &err);
+	*wrong = code == WEIR_EINVAL;
+	if (code && !*wrong) {
 		weir_config_free(config);
 		return out_of_memory();
 	}
 	*ret = config;
 	return WEIR_EXIT_OK;
-}
-
-static int say_problems(const weir_config *config)
-{
-	const char *problem;
-
-	for (size_t i = 0; (problem = weir_config_problem(config, i)); i++)
-		weir_cli_say("%s", problem);
-	return WEIR_EXIT_CONFIG;
-}
-
-int weir_cli_load(const struct weir_cli_config *from, weir_config **ret)
-{
-	struct weir_error err = WEIR_ERROR_INIT;
-	weir_config *config;
-	int code = weir_cli_layers(from, &config);
-
-	if (code)
-		return code;
-	switch (weir_config_load(config, &err)) {
-	case WEIR_OK:
-		*ret = config;
-		return WEIR_EXIT_OK;
-	case WEIR_EINVAL:
-		code = say_problems(config);
-		break;
-	default:
-		code = weir_cli_fail(&err);
-	}
-	weir_config_free(config);
-	return code;
 }
 
 /* ---- runtime ------------------------------------------------------------- */
@@ -91,7 +68,7 @@ static void log_line(void *ctx, int level, const char *text)
 }
 
 /* A section for a driver that is not there, or a mistyped one, is found only now. */
-static int check_sections(weir_config *config, const weir_runtime *runtime)
+static bool check_sections(weir_config *config, const weir_runtime *runtime)
 {
 	const char *names[DRIVERS_MAX];
 	struct weir_driver_info info;
@@ -101,9 +78,7 @@ static int check_sections(weir_config *config, const weir_runtime *runtime)
 		if (info.name && info.name[0])
 			names[count++] = info.name;
 	}
-	if (weir_config_check_sections(config, names, count, NULL))
-		return say_problems(config);
-	return WEIR_EXIT_OK;
+	return weir_config_check_sections(config, names, count, NULL) == WEIR_OK;
 }
 
 int weir_cli_open(const struct weir_cli_config *from, weir_config **ret_config, weir_runtime **ret_runtime)
@@ -111,7 +86,8 @@ int weir_cli_open(const struct weir_cli_config *from, weir_config **ret_config, 
 	struct weir_error err = WEIR_ERROR_INIT;
 	weir_config *config;
 	weir_runtime *runtime;
-	int code = weir_cli_load(from, &config);
+	bool wrong;
+	int code = load(from, &config, &wrong);
 
 	if (code)
 		return code;
@@ -119,10 +95,11 @@ int weir_cli_open(const struct weir_cli_config *from, weir_config **ret_config, 
 		weir_config_free(config);
 		return weir_cli_fail(&err);
 	}
-	code = check_sections(config, runtime);
-	if (code) {
+	if (!check_sections(config, runtime) || wrong) {
+		/* Drivers and URLs are looked at all the same, so that every mistake is told at once. */
+		code = weir_cli_check(config, runtime);
 		weir_cli_close(config, runtime);
-		return code;
+		return code ? code : WEIR_EXIT_CONFIG;
 	}
 	*ret_config = config;
 	*ret_runtime = runtime;

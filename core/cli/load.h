@@ -30,16 +30,9 @@ struct weir_cli_config {
 	}
 
 /*
- * The layers: files, environment, settings. Not yet
- * resolved: for commands that look at the problems themselves. 0 and *ret
- * (weir_config_free()), or the exit code.
- */
-int weir_cli_layers(const struct weir_cli_config *from, weir_config **ret);
-/* The same, resolved with weir_config_load(). Every problem has been said on stderr when it fails. */
-int weir_cli_load(const struct weir_cli_config *from, weir_config **ret);
-/*
- * The same, and opens the runtime, which logs through base/log, and checks the
- * sections of the drivers. Close the runtime before the configuration is freed.
+ * Builds the configuration from files, environment and settings, opens the
+ * runtime, which logs through base/log, and checks the sections of the drivers.
+ * 0, or the exit code, then every mistake has been said on stderr.
  */
 int weir_cli_open(const struct weir_cli_config *from, weir_config **ret_config, weir_runtime **ret_runtime);
 /* Undoes weir_cli_open(); both may be NULL. Says what could not be stored within five seconds. */

@@ -26,8 +26,14 @@ class Check(WeirTest):
         self.assertEqual(self.succeed("config", "check").out, "ok: 0 channels, 0 subscriptions, on InMemoryChannel\n")
 
     def test_all_mistakes_are_told_at_once(self):
-        path = self.write("c.json", '{\n "log.level": "loud",\n "dispatcher.batch": 1,\n "logg.level": 1\n}')
+        path = self.write("c.json", '{\n "log.level": "loud",\n "dispatcher.batch": 1,\n "logg.level": 1,\n'
+                                    ' "memory": {"maxRecords": 0},\n'
+                                    ' "channels": [{"namespace": "n", "name": "a", "subscriptions": [\n'
+                                    '  {"name": "s", "subscriber": "http://169.254.169.254/"}]}]\n}')
         result = self.fails(CONFIG, "config", "check", "-c", path)
+        self.assertIn(f"{path}:4:2: logg.level: unknown key", result.err)
+        self.assertIn(f"{path}:5:27: memory.maxRecords: ", result.err)
+        self.assertIn(f"{path}:7:3: subscription s of n/a: subscriber: ", result.err)
         self.assertIn(f"{path}:2:15: log.level: ", result.err)
         self.assertIn(f"{path}:3:22: dispatcher.batch: ", result.err)
         self.assertEqual(result.out, "")
