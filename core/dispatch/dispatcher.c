@@ -22,7 +22,7 @@ static int open_channel(struct weir_dispatcher *dispatcher, size_t index, struct
 		return code;
 	channel->settings = settings;
 	channel->kind = weir_mem_strdup(weir_channel_kind(channel->ingress.channel));
-	channel->egresses = weir_mem_zalloc(settings->subscription_count + 1, sizeof *channel->egresses);
+	channel->egresses = weir_mem_zalloc(settings->subscription_count + 1, sizeof(struct weir_egress *));
 	if (!channel->kind || !channel->egresses)
 		return weir_fail(err, WEIR_ENOMEM, "out of memory for a channel");
 	caps = weir_channel_caps(channel->ingress.channel);
@@ -76,7 +76,7 @@ static int make_delivery_loops(struct weir_dispatcher *dispatcher, size_t count,
 	};
 	int code;
 
-	dispatcher->delivery_loops = weir_mem_zalloc(count + 1, sizeof *dispatcher->delivery_loops);
+	dispatcher->delivery_loops = weir_mem_zalloc(count + 1, sizeof(struct weir_delivery_loop *));
 	if (!dispatcher->delivery_loops)
 		return weir_fail(err, WEIR_ENOMEM, "out of memory for delivery loops");
 	while (dispatcher->delivery_count < count) {

@@ -3,9 +3,11 @@
 
 #include "base/str.h"
 
+enum { PAD = 64 }; /* where '=' stands in the alphabet */
+
 bool weir_encode_base64(struct weir_dynbuf *out, struct weir_buf bytes)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 	const unsigned char *in = bytes.ptr;
 	size_t size = (bytes.len + 2) / 3 * 4;
 	char *at = weir_dynbuf_reserve(out, size);
@@ -22,8 +24,8 @@ bool weir_encode_base64(struct weir_dynbuf *out, struct weir_buf bytes)
 			group |= in[i + 2];
 		*at++ = alphabet[group >> 18];
 		*at++ = alphabet[(group >> 12) & 63];
-		*at++ = left > 1 ? alphabet[(group >> 6) & 63] : '=';
-		*at++ = left > 2 ? alphabet[group & 63] : '=';
+		*at++ = alphabet[left > 1 ? (group >> 6) & 63 : PAD];
+		*at++ = alphabet[left > 2 ? group & 63 : PAD];
 	}
 	out->len += size;
 	out->ptr[out->len] = '\0';

@@ -331,7 +331,7 @@ static int make_parts(struct weir_ingress *ingress, struct weir_error *err)
 
 	if (code)
 		return code;
-	ingress->gathers = weir_mem_zalloc(channels, sizeof *ingress->gathers);
+	ingress->gathers = weir_mem_zalloc(channels, sizeof(struct weir_ingress_gather *));
 	ingress->counters = weir_mem_zalloc(channels, sizeof *ingress->counters);
 	ingress->slab = weir_mem_zalloc(WEIR_INGRESS_OUTSTANDING, sizeof *ingress->slab);
 	if (!ingress->gathers || !ingress->counters || !ingress->slab)

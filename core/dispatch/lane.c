@@ -12,7 +12,7 @@ int weir_lanes_init(struct weir_lanes *lanes, bool ordered, uint32_t max_running
 		return WEIR_OK;
 	while (size < expected)
 		size *= 2;
-	lanes->buckets = weir_mem_zalloc(size, sizeof *lanes->buckets);
+	lanes->buckets = weir_mem_zalloc(size, sizeof(struct weir_lane_item *));
 	lanes->bucket_mask = size - 1;
 	return lanes->buckets ? WEIR_OK : WEIR_ENOMEM;
 }
