@@ -88,7 +88,7 @@ static size_t format_json(char line[LINE_SIZE], const char *when, int level, con
 
 		if (c == '"' || c == '\\')
 			line[len++] = '\\';
-		line[len++] = c < 0x20 || (c >= 0x80 && ascii_only) ? '?' : (char)c;
+		line[len++] = c < 0x20 || (c >= 0x80 && ascii_only) ? '?' : text[i];
 	}
 	memcpy(line + len, "\"}\n", 3);
 	return len + 3;

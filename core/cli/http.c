@@ -263,8 +263,10 @@ bool weir_cli_http_reason(struct weir_buf body, char *text, size_t size)
 	if (json_object_is_type(root, json_type_object) && json_object_object_get_ex(root, "reason", &reason) &&
 	    json_object_is_type(reason, json_type_string)) {
 		snprintf(text, size, "%s", json_object_get_string(reason));
-		for (char *c = text; *c; c++)
-			*c = (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c;
+		for (char *c = text; *c; c++) {
+			if ((unsigned char)*c < 0x20 || *c == 0x7f)
+				*c = '?';
+		}
 		found = true;
 	}
 	json_object_put(root);

@@ -35,7 +35,7 @@ static int make_loop(void **state)
 	if (weir_loop_new(&current, NULL))
 		return -1;
 	*state = current;
-	return weir_loop_timer_set(current, &give_up, weir_clock_now_ns() + 10 * WEIR_NS_PER_S);
+	return weir_loop_timer_set(current, &give_up, weir_clock_now_ns() + 30 * WEIR_NS_PER_S);
 }
 
 static int free_loop(void **state)
@@ -366,7 +366,7 @@ static pthread_mutex_t ping_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ping_changed = PTHREAD_COND_INITIALIZER;
 static unsigned pings_seen;
 
-enum { PINGS = 3000 };
+enum { PINGS = 500 };
 
 static void on_ping(struct weir_task *task)
 {
