@@ -230,6 +230,11 @@ static int listen_all(struct weir_admin *admin, struct weir_buf list, struct wei
 		memcpy(address, part.ptr, part.len);
 		address[part.len] = '\0';
 		code = weir_http_server_listen(admin->server, address, &admin->ports[admin->port_count], err);
+		if (code == WEIR_EBUSY) { /* that is what a backend says of a store; an address in use is not one */
+			code = WEIR_EIO;
+			if (err)
+				err->code = WEIR_EIO;
+		}
 		if (code != WEIR_OK)
 			return code;
 		admin->port_count++;

@@ -44,12 +44,18 @@ static bool split(const char *address, struct host_port *ret)
 	return true;
 }
 
+static int share(int fd)
+{
+	int on = 1;
+
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+
 static int set_options(int fd, int family)
 {
 	int on = 1, off = 0;
 
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on))
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on))
 		return -1;
 	/* Inherited by the sockets that are accepted. */
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on))
@@ -58,15 +64,26 @@ static int set_options(int fd, int family)
 	return family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) : 0;
 }
 
+/*
+ * The first one on an address is bound before it may be shared: another process
+ * of the same user would otherwise be let in, and get a part of the connections.
+ */
+static int bind_to(int fd, const struct addrinfo *info, bool join)
+{
+	if (join)
+		return share(fd) || bind(fd, info->ai_addr, info->ai_addrlen);
+	return bind(fd, info->ai_addr, info->ai_addrlen) || share(fd);
+}
+
 /* -1 and errno on failure. */
-static int open_one(const struct addrinfo *info)
+static int open_one(const struct addrinfo *info, bool join)
 {
 	int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int saved;
 
 	if (fd < 0)
 		return -1;
-	if (!set_options(fd, info->ai_family) && !bind(fd, info->ai_addr, info->ai_addrlen) && !listen(fd, BACKLOG))
+	if (!set_options(fd, info->ai_family) && !bind_to(fd, info, join) && !listen(fd, BACKLOG))
 		return fd;
 	saved = errno;
 	close(fd);
@@ -75,17 +92,17 @@ static int open_one(const struct addrinfo *info)
 }
 
 /* For every address IPv6 is tried first, which takes both; a system without it has IPv4. */
-static int open_first(const struct addrinfo *list)
+static int open_first(const struct addrinfo *list, bool join)
 {
 	static const int order[] = { AF_INET6, AF_INET };
 	int fd = -1;
 
 	if (!list->ai_next)
-		return open_one(list);
+		return open_one(list, join);
 	for (size_t i = 0; i < 2 && fd < 0; i++)
 		for (const struct addrinfo *info = list; info && fd < 0; info = info->ai_next)
 			if (info->ai_family == order[i])
-				fd = open_one(info);
+				fd = open_one(info, join);
 	return fd;
 }
 
@@ -115,7 +132,7 @@ int weir_http_listen_socket(const char *address, int *ret, uint16_t *port, struc
 	if (rc)
 		return weir_fail(err, WEIR_EINVAL, "listen address '%.100s': the host cannot be resolved: %s", address,
 				 gai_strerror(rc));
-	*ret = open_first(list);
+	*ret = open_first(list, !port);
 	saved = errno;
 	freeaddrinfo(list);
 	if (*ret < 0) {

@@ -8,9 +8,8 @@
 #include <weir/error.h>
 
 /*
- * Address as weir_http_server_listen() takes it. Gives a non-blocking socket
- * that shares its address with others of this process (SO_REUSEPORT), and the
- * port it got; port may be NULL. A host name is resolved, which may block.
+ * Address and port as weir_http_server_listen() takes them. Gives a non-blocking
+ * socket, and the port it got. A host name is resolved, which may block.
  */
 int weir_http_listen_socket(const char *address, int *ret, uint16_t *port, struct weir_error *err);
 

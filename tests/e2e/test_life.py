@@ -34,6 +34,17 @@ class Exit(TestCase):
         self.assertEqual(result.returncode, 1, result.stderr)
         self.assertIn(address, result.stderr)
 
+    def test_an_address_that_another_weir_has_is_in_use_too(self):
+        first = self.weir(channel(), kind="InMemoryChannel")
+        for key, port in (("dispatcher.listen", first.port), ("dispatcher.admin", first.admin_port)):
+            with self.subTest(key):
+                address = f"127.0.0.1:{port}"
+                others = {"dispatcher.listen": "127.0.0.1:0", "dispatcher.admin": "127.0.0.1:0", key: address}
+                settings = [word for name, value in others.items() for word in ("--set", f"{name}={value}")]
+                result = run_weir(*settings, "--set", "channel.default.kind=InMemoryChannel")
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertIn(address, result.stderr)
+
     def test_a_store_that_another_process_has_is_69_and_names_it(self):
         first = self.weir(channel())
         result = run_weir("--set", f"embedded.path={first.config['embedded']['path']}")

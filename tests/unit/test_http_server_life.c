@@ -148,15 +148,26 @@ static void servers_share_an_address(void **state)
 	struct weir_loop *loop;
 	struct weir_error err = WEIR_ERROR_INIT;
 	char address[32];
-	uint16_t port = 0;
 
 	snprintf(address, sizeof address, "127.0.0.1:%u", (unsigned)drained->fixture.port);
 	assert_int_equal(weir_loop_new(&loop, &err), WEIR_OK);
 	assert_int_equal(weir_http_server_new(loop, &options, &server, &err), WEIR_OK);
-	assert_int_equal(weir_http_server_listen(server, address, &port, &err), WEIR_OK);
-	assert_int_equal(port, drained->fixture.port);
+	assert_int_equal(weir_http_server_listen(server, address, NULL, &err), WEIR_OK);
 	weir_http_server_free(server);
 	weir_loop_free(loop);
+}
+
+/* A second process that is let in would silently get a part of the connections. */
+static void address_that_a_server_has_is_not_shared_unasked(void **state)
+{
+	struct drained *drained = *state;
+	struct weir_error err = WEIR_ERROR_INIT;
+	char address[32];
+	uint16_t port = 0;
+
+	snprintf(address, sizeof address, "127.0.0.1:%u", (unsigned)drained->fixture.port);
+	assert_int_equal(weir_http_server_listen(drained->fixture.server, address, &port, &err), WEIR_EBUSY);
+	assert_non_null(strstr(err.text, address));
 }
 
 static void every_address_is_listened_on(void **state)
@@ -309,6 +320,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(drain_waits_for_the_request_that_is_handled, start, stop),
 		cmocka_unit_test_setup_teardown(drain_waits_for_the_request_that_is_read, start, stop),
 		cmocka_unit_test_setup_teardown(servers_share_an_address, start, stop),
+		cmocka_unit_test_setup_teardown(address_that_a_server_has_is_not_shared_unasked, start, stop),
 		cmocka_unit_test_setup_teardown(every_address_is_listened_on, start, stop),
 		cmocka_unit_test_setup_teardown(bad_address_is_named, start, stop),
 		cmocka_unit_test_setup_teardown(address_that_is_taken_is_named, start, stop),
