@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -195,6 +196,17 @@ static int wait_for_stop(const struct serve *serve)
 
 /* ---- life ----------------------------------------------------------------- */
 
+/* The soft limit is what it is for programs that use select(2), which has no room for more; nothing here does. */
+static void take_all_descriptors(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur == files.rlim_max)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)!setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int start(struct serve *serve, struct weir_error *err)
 {
 	int code = weir_dispatcher_start(serve->config, serve->runtime, &serve->dispatcher, err);
@@ -237,8 +249,13 @@ static int serve_run(void *options, char *const *args, size_t arg_count)
 	(void)arg_count;
 	/* Arenas are per thread by default, each with memory of its own; few threads here allocate much. */
 	mallopt(M_ARENA_MAX, 2);
+	take_all_descriptors();
 	weir_log_set(weir_log_to_fd, &log_stderr, WEIR_LOG_NOTICE);
 	serve.signal_fd = take_signals();
+	if (serve.signal_fd < 0) {
+		weir_cli_say("cannot wait for signals: %s", strerror(errno));
+		return WEIR_EXIT_FAILED;
+	}
 	code = weir_cli_open(&serve.options->config, &serve.config, &serve.runtime);
 	if (code)
 		return code;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define LIMITS "dispatcher.limits."
@@ -29,6 +30,20 @@ static uint32_t duration(const weir_config *config, const char *key)
 	return (uint32_t)weir_config_get_duration(config, key);
 }
 
+/*
+ * Senders may have three quarters of the descriptors. Without the rest, idle
+ * connections could keep deliveries from being made and the store from its files.
+ */
+static uint32_t max_fd(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur == RLIM_INFINITY)
+		return 0;
+	files.rlim_cur -= files.rlim_cur / 4;
+	return files.rlim_cur < UINT32_MAX ? (uint32_t)files.rlim_cur : UINT32_MAX;
+}
+
 static void read_limits(const weir_config *config, struct weir_http_limits *limits)
 {
 	limits->max_target_bytes = number(config, LIMITS "maxTargetBytes");
@@ -38,6 +53,7 @@ static void read_limits(const weir_config *config, struct weir_http_limits *limi
 	limits->max_body_bytes = (uint64_t)weir_config_get_int(config, LIMITS "maxBodyBytes");
 	limits->max_connections = number(config, LIMITS "maxConnections");
 	limits->max_connections_per_peer = number(config, LIMITS "maxConnectionsPerPeer");
+	limits->max_fd = max_fd();
 	limits->max_buffered_bytes = (uint64_t)weir_config_get_int(config, LIMITS "maxBufferedBytes");
 	limits->max_keepalive_requests = number(config, LIMITS "maxKeepaliveRequests");
 	limits->header_timeout_ms = duration(config, LIMITS "headerTimeout");

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "http/server_state.h"
 
-enum { ACCEPTS_PER_TURN = 64, PAUSE_MS = 100 };
+enum { ACCEPTS_PER_TURN = 64, PAUSE_MS = 100, QUIET_MS = 60000 };
 
 #define REFUSAL "{\"code\":\"too_many_connections\",\"reason\":\"The limit of connections is reached.\"}"
 
@@ -35,12 +35,21 @@ static void turn_away(struct weir_http_server *server, int fd)
 	close(fd);
 }
 
+static bool is_full(const struct weir_http_server *server, int fd)
+{
+	const struct weir_http_limits *limits = &server->limits;
+
+	if (limits->max_fd && (uint32_t)fd > limits->max_fd)
+		return true;
+	return atomic_load_explicit(&server->stats.connections, memory_order_relaxed) >= limits->max_connections;
+}
+
 static void admit(struct weir_http_server *server, int fd, const struct sockaddr_storage *address)
 {
 	const struct weir_http_limits *limits = &server->limits;
 	struct weir_http_peer *peer = NULL;
 
-	if (atomic_load_explicit(&server->stats.connections, memory_order_relaxed) >= limits->max_connections ||
+	if (is_full(server, fd) ||
 	    weir_http_peers_take(&server->peers, address, limits->max_connections_per_peer, &peer) != WEIR_OK)
 		turn_away(server, fd);
 	else
@@ -50,9 +59,13 @@ static void admit(struct weir_http_server *server, int fd, const struct sockaddr
 static void pause_accepting(struct weir_http_listener *listener, int error)
 {
 	struct weir_http_server *server = listener->server;
+	int64_t now = weir_loop_now(server->loop);
 	int fd;
 
-	weir_log(WEIR_LOG_WARNING, "accepting connections is paused for %d ms: %s", PAUSE_MS, strerror(error));
+	if (now >= listener->quiet_until_ns)
+		weir_log(WEIR_LOG_WARNING, "accepting connections is paused, and tried again every %d ms: %s", PAUSE_MS,
+			 strerror(error));
+	listener->quiet_until_ns = weir_clock_after_ms(now, QUIET_MS);
 	if (server->reserve_fd >= 0) {
 		close(server->reserve_fd);
 		fd = accept4(listener->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -61,8 +74,7 @@ static void pause_accepting(struct weir_http_listener *listener, int error)
 		server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	}
 	/* Without the timer nothing would resume: then better try again at once. */
-	if (weir_loop_timer_set(server->loop, &listener->pause,
-				weir_clock_after_ms(weir_loop_now(server->loop), PAUSE_MS)) == WEIR_OK)
+	if (weir_loop_timer_set(server->loop, &listener->pause, weir_clock_after_ms(now, PAUSE_MS)) == WEIR_OK)
 		weir_loop_rewatch(server->loop, &listener->watch, 0);
 }
 

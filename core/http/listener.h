@@ -17,6 +17,7 @@ struct weir_http_server;
 struct weir_http_listener {
 	struct weir_watch watch;
 	struct weir_timer pause;
+	int64_t quiet_until_ns; /* one pause after the other is said once */
 	struct weir_http_server *server;
 	LIST_ENTRY(weir_http_listener) all;
 };

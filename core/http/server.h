@@ -31,6 +31,7 @@ struct weir_http_limits {
 	uint64_t max_body_bytes;        /* 1048576; more: 413 */
 	uint32_t max_connections;       /* 4096 for each server; more: accepted and closed with 503 */
 	uint32_t max_connections_per_peer; /* 1024 */
+	uint32_t max_fd;                /* none; connections beyond this descriptor: closed with 503 */
 	uint64_t max_buffered_bytes;    /* 67108864: request bytes held over all connections; more: 503 */
 	uint32_t max_keepalive_requests;/* 1000, then Connection: close */
 	uint32_t header_timeout_ms;     /* 10000 from the first byte; then 408 */
@@ -127,8 +128,9 @@ int weir_http_server_new(struct weir_loop *loop, const struct weir_http_server_o
                          struct weir_http_server **ret, struct weir_error *err);
 /*
  * Listens on "HOST:PORT" ("127.0.0.1:8080", "[::1]:0", ":8080" for all). Call it
- * for each address. *port gets the port (for ":0"); may be NULL. The error names
- * the address.
+ * for each address. *port gets the port (for ":0"). NULL: another server of this
+ * process listens there already, and both share what comes; otherwise an address
+ * that anybody has is WEIR_EBUSY. The error names the address.
  */
 int weir_http_server_listen(struct weir_http_server *server, const char *address, uint16_t *port,
                             struct weir_error *err);

@@ -228,7 +228,8 @@ class Weir:
             self.kill()
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def start(self, wait=True):
+    def start(self, wait=True, before=None):
+        """`before` runs in the new process, before the program."""
         path = os.path.join(self.folder, "weir.json")
         with open(path, "w", encoding="utf-8") as file:
             json.dump(self.config, file)
@@ -239,6 +240,7 @@ class Weir:
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=before,
             env={**os.environ, **self.environment},
         )
         self.reader = threading.Thread(target=self.read_log, args=(self.process,), daemon=True)

@@ -237,6 +237,28 @@ static void connection_over_the_total_is_refused(void **state)
 	connection_over_the_limit_gets_503((struct weir_http_limits){ .max_connections = 2 });
 }
 
+/* The connections that this process makes itself, and its files, need descriptors too. */
+static void connection_beyond_the_last_descriptor_is_refused(void **state)
+{
+	struct weir_http_limits limits = { 0 };
+	struct http_answer answer;
+	int next = dup(STDERR_FILENO), last_of[20], fd;
+
+	(void)state;
+	close(next);
+	/* The fixture opens some of its own first, and each connection of this test has both ends here. */
+	limits.max_fd = (uint32_t)next + 20;
+	fd = begin(&limits);
+	for (int i = 0; i < 20; i++)
+		last_of[i] = http_connect(fixture.port);
+	http_read(last_of[19], &answer, false);
+	assert_int_equal(answer.status, 503);
+	assert_int_equal(http_ask(fd, POST "\r\n", &answer), 202);
+	for (int i = 0; i < 20; i++)
+		close(last_of[i]);
+	end(fd);
+}
+
 static void connection_over_its_peers_limit_is_refused(void **state)
 {
 	(void)state;
@@ -343,6 +365,7 @@ int main(void)
 		cmocka_unit_test(keep_alive_ends_with_the_last_request_allowed),
 		cmocka_unit_test(last_answer_reaches_a_client_that_pipelined_more),
 		cmocka_unit_test(connection_over_the_total_is_refused),
+		cmocka_unit_test(connection_beyond_the_last_descriptor_is_refused),
 		cmocka_unit_test(connection_over_its_peers_limit_is_refused),
 		cmocka_unit_test(request_that_does_not_fit_into_memory_gets_503),
 		cmocka_unit_test(body_limit_may_change_while_it_runs),
