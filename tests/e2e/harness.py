@@ -254,7 +254,7 @@ class Weir:
             for line in lines:
                 with self.changed:
                     self.log.append(line.rstrip("\n"))
-                    found = re.search(r"ready: events on \S+?:(\d+)(?:; admin on \S+?:(\d+))?", line)
+                    found = re.search(r"ready: events on [^;]*?:(\d+)[^;]*(?:; admin on \S+?:(\d+))?", line)
                     if found:
                         self.port, self.admin_port = int(found[1]), int(found[2] or 0)
                         self.ready_line = line

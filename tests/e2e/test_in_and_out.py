@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """An event goes in over HTTP and comes out over HTTP: the same attributes, the same bytes."""
+import concurrent.futures
+import contextlib
+import http.client
 import json
+import re
 import unittest
 
-from harness import TestCase, channel, event_headers, subscription
+from harness import DEADLINE, TestCase, channel, event_headers, subscription
 
 ALL_BYTES = bytes(range(256)) * 4
 
@@ -143,6 +147,34 @@ class Fanout(TestCase):
         self.assertEqual(first.wait(1)[0].id, "for-a")
         self.assertEqual(second.wait(1)[0].id, "for-b")
         self.assertEqual(len(first.ids()) + len(second.ids()), 2)
+
+
+class Loops(TestCase):
+    def test_many_loops_share_one_port_and_the_subscriptions(self):
+        sinks = [self.sink() for _ in range(5)]
+        server = self.weir(
+            channel(*(subscription(to, f"s{number}") for number, to in enumerate(sinks))),
+            kind="InMemoryChannel",
+            config={"dispatcher": {"ingressLoops": 4, "deliveryLoops": 3}},
+        )
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda number: server.send("/shop/orders", str(number)), range(200)))
+        wanted = {str(number) for number in range(200)}
+        for to in sinks:
+            to.wait_ids(wanted)
+            self.assertEqual(len(to.ids()), 200)
+
+    def test_several_addresses_are_listened_on(self):
+        server = self.weir(
+            channel(), kind="InMemoryChannel", config={"dispatcher": {"listen": ["127.0.0.1:0", "127.0.0.2:0"]}}
+        )
+        ports = [int(port) for port in re.findall(r"127\.0\.0\.[12]:(\d+)", server.ready_line.split(";")[0])]
+        self.assertEqual(len(ports), 2)
+        for address, port in zip(("127.0.0.1", "127.0.0.2"), ports):
+            connection = http.client.HTTPConnection(address, port, timeout=DEADLINE)
+            with contextlib.closing(connection):
+                connection.request("POST", "/shop/orders", b"x", event_headers("1"))
+                self.assertEqual(connection.getresponse().status, 202)
 
 
 if __name__ == "__main__":
