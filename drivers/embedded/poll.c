@@ -135,7 +135,7 @@ static int fetch(struct weir_inst *inst, struct reader *reader, uint64_t positio
 	code = fetch_records(inst, topic, position, max, &fetched, &err);
 	pthread_mutex_lock(&inst->lock);
 	reader->busy = false;
-	memcpy(reader->ahead, fetched.records, fetched.count * sizeof fetched.records[0]);
+	memcpy(reader->ahead, fetched.records, fetched.count * sizeof(struct record *));
 	reader->ahead_count = fetched.count;
 	reader->ahead_first = fetched.count ? fetched.records[0]->position : 0;
 	if (reader->dead) {

@@ -22,6 +22,7 @@ struct weir_embedded_store {
 	MDB_txn *write;
 	MDB_txn *read; /* reset while not in use */
 	MDB_cursor *read_at;
+	uint64_t highest_topic; /* that may have records */
 	uint64_t read_topic;
 	bool read_begun, read_empty;
 	uint64_t max_bytes;

@@ -225,6 +225,8 @@ static int load_topics(struct weir_embedded_store *store, MDB_txn *txn, const st
 			break;
 		}
 		code = topic_ends(store, txn, &row, &first, &last, err);
+		if (row.id > store->highest_topic && first <= last)
+			store->highest_topic = row.id;
 		if (code == WEIR_OK && loader->topic(loader->ctx, key.mv_data, key.mv_size, &row, first, last))
 			code = weir_fail(err, WEIR_ENOMEM, "no memory for the topics of store %s", store->path);
 	}

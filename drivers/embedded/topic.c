@@ -2,6 +2,7 @@
 /* Topics, and what is kept in memory of their newest records. */
 #include "embedded.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,9 +46,7 @@ struct weir_topic *weir_embedded_topic_new(struct weir_inst *inst, const char *n
 	topic->ready.topic = topic;
 	topic->first = 1;
 	topic->ns_len = ns_len;
-	memcpy(topic->name, ns, ns_len);
-	topic->name[ns_len] = '/';
-	memcpy(topic->name + ns_len + 1, name, name_len);
+	snprintf(topic->name, ns_len + name_len + 2, "%.*s/%.*s", (int)ns_len, ns, (int)name_len, name);
 	weir_embedded_append(&inst->topics, &topic->link);
 	inst->topic_count++;
 	return topic;
@@ -193,7 +192,7 @@ static void cache_clear(struct weir_inst *inst, struct weir_topic *topic)
 static bool cache_grow(struct weir_topic *topic)
 {
 	size_t room = topic->cache_room ? topic->cache_room * 2 : 64, i;
-	struct record **cache = calloc(room, sizeof *cache);
+	struct record **cache = calloc(room, sizeof(struct record *));
 
 	if (!cache)
 		return false;

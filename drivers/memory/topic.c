@@ -2,6 +2,7 @@
 /* Topics, the records in them, and publishing. */
 #include "memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -46,9 +47,7 @@ static struct weir_topic *topic_new(const char *ns, const char *name)
 	topic->ready.type = WEIR_EV_TOPIC_READY;
 	topic->ready.topic = topic;
 	topic->ns_len = ns_len;
-	memcpy(topic->name, ns, ns_len);
-	topic->name[ns_len] = '/';
-	memcpy(topic->name + ns_len + 1, name, name_len);
+	snprintf(topic->name, ns_len + name_len + 2, "%s/%s", ns, name);
 	return topic;
 }
 

@@ -292,6 +292,45 @@ static void a_deleted_topic_stays_deleted(void **state)
 	harness_silence(h, WEIR_EV_DELIVER);
 }
 
+/* Records of several topics lie side by side; each topic's come in its order, whichever was written last. */
+static void topics_side_by_side_keep_their_records(void **state)
+{
+	enum { TOPICS = 3, EACH = 40 };
+	struct harness *h = *state;
+	struct weir_topic *topics[TOPICS];
+	char name[16], text[16];
+	int i, t, round;
+
+	for (round = 0; round < 2; round++) {
+		for (t = 0; t < TOPICS; t++) {
+			snprintf(name, sizeof name, "t%d", t);
+			topics[t] = harness_topic(h, name);
+			harness_subscribe(h, topics[t], "s", WEIR_START_LATEST);
+		}
+		for (i = round * EACH; i < (round + 1) * EACH; i++) {
+			t = i % 2 ? i % TOPICS : TOPICS - 1 - i % TOPICS;
+			snprintf(text, sizeof text, "%d", i);
+			harness_publish(h, topics[t], text);
+		}
+		harness_close(h);
+		harness_open(h, NULL);
+	}
+	for (t = 0; t < TOPICS; t++) {
+		struct weir_sub *sub;
+
+		snprintf(name, sizeof name, "t%d", t);
+		sub = harness_subscribe(h, harness_topic(h, name), "s", WEIR_START_LATEST);
+		harness_credit(h, sub, 1000);
+		for (i = 0; i < 2 * EACH; i++) {
+			if (t != (i % 2 ? i % TOPICS : TOPICS - 1 - i % TOPICS))
+				continue;
+			snprintf(text, sizeof text, "%d", i);
+			harness_expect(h, sub, text);
+		}
+		harness_silence(h, WEIR_EV_DELIVER);
+	}
+}
+
 /* ---- where a subscription starts ----------------------------------------------------------- */
 
 static struct weir_sub *started(struct harness *h, struct weir_topic *topic, enum weir_start start, int64_t value)
@@ -959,6 +998,7 @@ int main(void)
 		CASE(close_with_abort_writes_nothing_more),
 		CASE(close_past_the_deadline_says_that_records_were_given_up),
 		CASE(a_deleted_topic_stays_deleted),
+		CASE(topics_side_by_side_keep_their_records),
 		CASE(starts_at_earliest),
 		CASE(starts_at_a_position),
 		CASE(a_position_out_of_range_is_the_nearest),
