@@ -249,6 +249,8 @@ static void connection_beyond_the_last_descriptor_is_refused(void **state)
 	/* The fixture opens some of its own first, and each connection of this test has both ends here. */
 	limits.max_fd = (uint32_t)next + 20;
 	fd = begin(&limits);
+	/* The server has its end of the first one before this end takes the next twenty descriptors. */
+	assert_int_equal(http_ask(fd, POST "\r\n", &answer), 202);
 	for (int i = 0; i < 20; i++)
 		last_of[i] = http_connect(fixture.port);
 	http_read(last_of[19], &answer, false);
