@@ -3,14 +3,10 @@
 #ifndef WEIR_TEST_CONFIG_SUPPORT_H
 #define WEIR_TEST_CONFIG_SUPPORT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "unit/weir_cmocka.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include <weir/config.h>
 
