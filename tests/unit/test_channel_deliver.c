@@ -15,13 +15,11 @@ static void a_subscription_gives_credit_for_its_window_at_the_start(void **state
 	assert_true(fake.credit_bytes[0] >= INT64_MAX / 4);
 }
 
-static void deliveries_of_one_poll_come_in_one_call_in_order(void **state)
+static void deliveries_come_in_order(void **state)
 {
 	(void)state;
 	rig_open();
 	rig_subscribe("s", 100);
-	pthread_mutex_lock(&fake.lock);
-	pthread_mutex_unlock(&fake.lock);
 	for (uint64_t i = 0; i < 100; i++)
 		fake_deliver(0, i);
 	rig_wait(rig.delivery_count == 100);
@@ -219,6 +217,47 @@ static void after_closing_no_delivery_comes_and_the_lease_is_released(void **sta
 	assert_int_equal(rig_log_count("subscription or channel that is not open"), 1);
 }
 
+static void deliver_and_wait(void)
+{
+	fake_deliver(0, 1);
+	fake_until_polled();
+}
+
+static void what_comes_while_it_is_being_closed_is_not_handed_out(void **state)
+{
+	weir_subscription *sub;
+
+	(void)state;
+	fake.on_unsubscribe = deliver_and_wait;
+	rig_open();
+	sub = rig_subscribe("s", 10);
+	assert_int_equal(weir_subscription_close(sub, 1, rig_soon(), NULL), WEIR_OK);
+	assert_int_equal(rig.delivery_count, 0);
+	assert_int_equal(fake.releases, 1);
+	assert_false(rig_logged("breaks its contract"));
+}
+
+static void subscribe_again(void)
+{
+	fake.on_unsubscribe = NULL;
+	fake.subs = 0;
+	rig_subscribe("again", 10);
+}
+
+static void a_new_subscription_may_have_the_address_of_one_that_is_being_closed(void **state)
+{
+	weir_subscription *sub;
+
+	(void)state;
+	fake.on_unsubscribe = subscribe_again;
+	rig_open();
+	sub = rig_subscribe("s", 10);
+	assert_int_equal(weir_subscription_close(sub, 1, rig_soon(), NULL), WEIR_OK);
+	fake_deliver(0, 1);
+	rig_wait(rig.delivery_count == 1);
+	assert_int_equal(weir_delivery_settle(rig.deliveries, 1, WEIR_ACK, 0), WEIR_OK);
+}
+
 static void closing_a_paused_subscription_releases_what_was_held(void **state)
 {
 	weir_subscription *sub;
@@ -364,7 +403,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(a_subscription_gives_credit_for_its_window_at_the_start),
-		CASE(deliveries_of_one_poll_come_in_one_call_in_order),
+		CASE(deliveries_come_in_order),
 		CASE(acking_tells_the_driver_releases_the_lease_and_gives_credit_once),
 		CASE(nack_carries_its_delay),
 		CASE(extending_keeps_the_delivery),
@@ -377,6 +416,8 @@ int main(void)
 		CASE(a_paused_subscription_gets_nothing_until_it_is_resumed),
 		CASE(a_driver_that_can_pause_is_told),
 		CASE(after_closing_no_delivery_comes_and_the_lease_is_released),
+		CASE(what_comes_while_it_is_being_closed_is_not_handed_out),
+		CASE(a_new_subscription_may_have_the_address_of_one_that_is_being_closed),
 		CASE(closing_a_paused_subscription_releases_what_was_held),
 		CASE(a_delivery_outlives_its_subscription_and_the_runtime),
 		CASE(settling_after_closing_is_refused_and_frees),

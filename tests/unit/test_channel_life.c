@@ -382,24 +382,26 @@ static void events_that_were_not_dispatched_at_the_close_are_given_back(void **s
 
 static void *complete_in_thread(void *ctx)
 {
-	(void)ctx;
 	rig_wait(fake.flushes == 1);
+	*(int *)ctx = rig_publish(2);
 	fake_complete(0, WEIR_PERSISTED);
 	return NULL;
 }
 
-static void closing_waits_for_pending_publishes(void **state)
+static void closing_waits_for_pending_publishes_and_takes_no_more(void **state)
 {
+	int code = -1;
 	pthread_t thread;
 
 	(void)state;
 	fake.hold = true;
 	rig_open();
 	assert_int_equal(rig_publish(1), WEIR_OK);
-	pthread_create(&thread, NULL, complete_in_thread, NULL);
+	pthread_create(&thread, NULL, complete_in_thread, &code);
 	assert_int_equal(weir_runtime_close(rig.runtime, rig_soon(), NULL), WEIR_OK);
 	rig.runtime = NULL;
 	pthread_join(thread, NULL);
+	assert_int_equal(code, WEIR_ECLOSED);
 	assert_int_equal(rig.completion_count, 1);
 	assert_int_equal(rig.completions[0].outcome, WEIR_PERSISTED);
 }
@@ -480,6 +482,7 @@ static int calls_in_child(weir_subscription *sub)
 	weir_subscription *other;
 	weir_channel *channel;
 	unsigned publishes = fake.publishes;
+	struct weir_caps caps;
 
 	if (rig_publish(1) != WEIR_EFORKED)
 		return 1;
@@ -499,7 +502,10 @@ static int calls_in_child(weir_subscription *sub)
 		return 8;
 	if (weir_runtime_close(rig.runtime, rig_soon(), NULL) != WEIR_EFORKED)
 		return 9;
-	return fake.publishes == publishes && fake.settles == 0 ? 0 : 10;
+	if (weir_guard_caps(&rig.channel->backend->guard, &caps) != WEIR_EFORKED)
+		return 10;
+	weir_delivery_free(rig.deliveries[0]);
+	return fake.publishes == publishes && fake.settles == 0 && fake.releases == 0 ? 0 : 11;
 }
 
 static void in_a_forked_child_every_call_is_refused_and_the_parent_goes_on(void **state)
@@ -553,7 +559,7 @@ int main(void)
 		CASE(a_publish_that_blocks_is_reported),
 		CASE(closing_flushes_unsubscribes_and_closes),
 		CASE(events_that_were_not_dispatched_at_the_close_are_given_back),
-		CASE(closing_waits_for_pending_publishes),
+		CASE(closing_waits_for_pending_publishes_and_takes_no_more),
 		CASE(what_is_pending_at_the_deadline_completes_as_unknown),
 		CASE(a_call_that_does_not_return_does_not_keep_the_runtime_from_closing),
 		CASE(closing_from_a_callback_is_refused),

@@ -282,22 +282,57 @@ static void publish_wait_gives_up_at_its_deadline_and_hears_no_late_completion(v
 	assert_int_equal(weir_channel_publish_wait(rig.channel, &rig.event, rig_soon(), NULL), WEIR_OK);
 }
 
+static void *wait_in_thread(void *ctx)
+{
+	weir_event event = { .record.body = { "x", 1 } };
+
+	(void)ctx;
+	return (void *)(intptr_t)weir_channel_publish_wait(rig.channel, &event, rig_soon(), NULL);
+}
+
 static void publish_wait_tells_why_an_event_was_not_persisted(void **state)
 {
 	static struct weir_error full = { .size = sizeof full, .code = WEIR_ELIMIT, .text = "disk full" };
-	struct weir_error err = WEIR_ERROR_INIT;
 	struct weir_driver_event event = { .type = WEIR_EV_PUBLISHED, .outcome = WEIR_NOT_PERSISTED, .error = &full };
+	pthread_t thread;
+	void *code;
 
 	(void)state;
-	rig_open();
 	fake.hold = true;
-	/* The first tag of the first lane. */
-	event.tag = 1;
+	rig_open();
+	assert_int_equal(pthread_create(&thread, NULL, wait_in_thread, NULL), 0);
+	rig_wait(fake.published == 1);
+	event.tag = fake_tag(0);
 	fake_push(event);
+	pthread_join(thread, &code);
+	assert_int_equal((intptr_t)code, WEIR_ELIMIT);
+}
+
+static void publish_wait_is_not_ended_by_the_completion_of_one_that_gave_up(void **state)
+{
+	pthread_t thread;
+	void *code;
+
+	(void)state;
+	fake.hold = true;
+	rig_open();
+	assert_int_equal(weir_channel_publish_wait(rig.channel, &rig.event, rig_in_ms(20), NULL), WEIR_ETIMEDOUT);
+	assert_int_equal(pthread_create(&thread, NULL, wait_in_thread, NULL), 0);
+	rig_wait(fake.published == 2);
+	fake_complete(0, WEIR_NOT_PERSISTED);
 	rig_settle_down();
-	assert_int_equal(breaches(WEIR_BREACH_UNKNOWN_TAG), 1);
-	fake.accept = 0;
+	fake_complete(1, WEIR_PERSISTED);
+	pthread_join(thread, &code);
+	assert_int_equal((intptr_t)code, WEIR_OK);
+}
+
+static void publish_wait_tells_why_an_event_was_not_taken(void **state)
+{
+	struct weir_error err = WEIR_ERROR_INIT;
+
+	(void)state;
 	fake.publish_code = WEIR_ELIMIT;
+	rig_open();
 	assert_int_equal(weir_channel_publish_wait(rig.channel, &rig.event, rig_soon(), &err), WEIR_ELIMIT);
 	assert_string_equal(err.text, "no more");
 }
@@ -327,6 +362,8 @@ int main(void)
 		CASE(publish_wait_returns_when_the_event_is_persisted),
 		CASE(publish_wait_gives_up_at_its_deadline_and_hears_no_late_completion),
 		CASE(publish_wait_tells_why_an_event_was_not_persisted),
+		CASE(publish_wait_is_not_ended_by_the_completion_of_one_that_gave_up),
+		CASE(publish_wait_tells_why_an_event_was_not_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

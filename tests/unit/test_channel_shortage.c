@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "channel/internal.h"
 
@@ -69,8 +70,22 @@ static void each_allocation_may_fail_while_opening_and_serving(void **state)
 	assert_true(served > 10);
 }
 
+static uint64_t turns(void)
+{
+	struct weir_backend *backend = rig.channel->backend;
+	uint64_t now;
+
+	pthread_mutex_lock(&backend->lock);
+	now = backend->turns;
+	pthread_mutex_unlock(&backend->lock);
+	return now;
+}
+
 static void deliveries_wait_while_memory_is_short_and_come_in_order_afterwards(void **state)
 {
+	uint64_t turn;
+	int64_t start;
+
 	(void)state;
 	rig_open();
 	rig_subscribe("s", 1000);
@@ -80,6 +95,11 @@ static void deliveries_wait_while_memory_is_short_and_come_in_order_afterwards(v
 	/* The topic is ready, the subscription is ready, and the first delivery. */
 	rig_wait(fake_polled() >= 3);
 	assert_int_equal(rig.delivery_count, 0);
+	/* Not busily. */
+	start = weir_clock_now_ns();
+	turn = turns();
+	rig_wait(turns() >= turn + 10);
+	assert_true(weir_clock_now_ns() - start > 50 * WEIR_NS_PER_MS);
 	weir_mem_fail(0, 0);
 	rig_wait(rig.delivery_count == DELIVERIES);
 	for (uint64_t i = 0; i < DELIVERIES; i++)
