@@ -140,6 +140,47 @@ static void drain_waits_for_the_request_that_is_read(void **state)
 	close(fd);
 }
 
+static void reset_by_client(int fd)
+{
+	struct linger reset = { 1, 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+	close(fd);
+}
+
+static void drain_ends_when_the_client_of_the_last_request_is_gone(void **state)
+{
+	struct drained *drained = *state;
+	int fd = http_connect(drained->fixture.port);
+
+	http_send_text(fd, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+	http_fixture_wait(&drained->seen, 1);
+	http_fixture_call(&drained->fixture, do_drain, drained);
+	assert_int_equal(drained->drained, 0);
+	reset_by_client(fd);
+	http_fixture_wait(&drained->drained, 1);
+	http_fixture_call(&drained->fixture, do_answer, drained);
+}
+
+/* However connections ended before: none of them is waited for. */
+static void drain_does_not_wait_for_clients_that_left(void **state)
+{
+	struct drained *drained = *state;
+	const struct weir_http_server_stats *stats = weir_http_server_stats(drained->fixture.server);
+	static const char *const requests[] = { POST "\r\n", POST "Connection: close\r\n\r\n", "BAD\r\n" };
+	struct http_answer answer;
+
+	for (size_t i = 0; i < 3; i++) {
+		int fd = http_connect(drained->fixture.port);
+
+		http_ask(fd, requests[i], &answer);
+		close(fd);
+	}
+	http_fixture_wait(&stats->connections, 0);
+	http_fixture_call(&drained->fixture, do_drain, drained);
+	assert_int_equal(drained->drained, 1);
+}
+
 static void servers_share_an_address(void **state)
 {
 	struct drained *drained = *state;
@@ -319,6 +360,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(drain_closes_idle_connections_and_the_port, start, stop),
 		cmocka_unit_test_setup_teardown(drain_waits_for_the_request_that_is_handled, start, stop),
 		cmocka_unit_test_setup_teardown(drain_waits_for_the_request_that_is_read, start, stop),
+		cmocka_unit_test_setup_teardown(drain_ends_when_the_client_of_the_last_request_is_gone, start, stop),
+		cmocka_unit_test_setup_teardown(drain_does_not_wait_for_clients_that_left, start, stop),
 		cmocka_unit_test_setup_teardown(servers_share_an_address, start, stop),
 		cmocka_unit_test_setup_teardown(address_that_a_server_has_is_not_shared_unasked, start, stop),
 		cmocka_unit_test_setup_teardown(every_address_is_listened_on, start, stop),

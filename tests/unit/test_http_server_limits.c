@@ -2,6 +2,7 @@
 /* Slow clients, many clients, clients that want much. */
 #include "unit/weir_cmocka.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -160,7 +161,9 @@ static void give_much(void *ctx, struct weir_http_request *request)
 
 static void client_that_does_not_read_is_reset(void **state)
 {
+	static char bytes[65536];
 	struct weir_http_limits limits = patient();
+	ssize_t got;
 	int fd;
 
 	(void)state;
@@ -170,6 +173,11 @@ static void client_that_does_not_read_is_reset(void **state)
 	http_send_text(fd, POST "\r\n");
 	http_fixture_wait(&stats()->timeouts, 1);
 	http_fixture_wait(&stats()->connections, 0);
+	/* Not an end that could be taken for that of the answer. */
+	while ((got = recv(fd, bytes, sizeof bytes, 0)) > 0)
+		;
+	assert_int_equal(got, -1);
+	assert_int_equal(errno, ECONNRESET);
 	end(fd);
 }
 
