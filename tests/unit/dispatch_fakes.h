@@ -12,7 +12,7 @@
 #include "dispatch/delivery.h"
 #include "dispatch/egress.h"
 
-enum { FAKE_MAX = 64 };
+enum { FAKE_MAX = 4096 };
 
 /* A POST that the code under test made and that was not answered yet, or was. */
 struct fake_post {
@@ -20,7 +20,7 @@ struct fake_post {
 	struct weir_http_post post;
 	bool open;
 	char id[32];    /* ce-id */
-	char all[4096]; /* every header, "name: value\n" */
+	char all[1024]; /* every header, "name: value\n" */
 };
 
 struct fake_world {

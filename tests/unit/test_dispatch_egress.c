@@ -2,6 +2,7 @@
 #include "unit/weir_cmocka.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -27,7 +28,7 @@ static int end(void **state)
 
 static void assert_posts(size_t count, const char *ids)
 {
-	char seen[FAKE_MAX * 33] = "";
+	char seen[1024] = "";
 	size_t used = 0;
 
 	for (size_t i = 0; i < fake.post_count; i++)
@@ -593,6 +594,184 @@ static void short_memory_for_quarantine_keeps_the_event(void **state)
 	assert_int_equal(fake.ack_count, 1);
 }
 
+/* ---- whatever happens ----------------------------------------------------- */
+
+enum { EVENTS = 60, KEYS = 5, SEEDS = 40 };
+
+/* What the world knows of each event, to hold the code under test to the contract. */
+static struct {
+	bool terminal[EVENTS]; /* it reached an outcome after which it may be acked */
+	size_t acks[EVENTS];
+	size_t posts_seen, publishes_seen, acks_seen, quarantine_seen;
+	unsigned random;
+} model;
+
+static unsigned pick(unsigned below)
+{
+	model.random = model.random * 1103515245u + 12345u;
+	return (model.random >> 16) % below;
+}
+
+static size_t number_of(const char *id)
+{
+	size_t number = strtoul(id + (*id == 'r'), NULL, 10);
+
+	assert_true(number < EVENTS);
+	return number;
+}
+
+/* What lies in quarantine is terminal. */
+static void see_quarantine(void)
+{
+	for (; model.quarantine_seen < fake.quarantined_count; model.quarantine_seen++) {
+		const char *id = strstr(fake.quarantined[model.quarantine_seen], "\"id\":\"");
+
+		assert_non_null(id);
+		model.terminal[number_of(id + 6)] = true;
+	}
+}
+
+static void check_acks(void)
+{
+	see_quarantine();
+	for (; model.acks_seen < fake.ack_count; model.acks_seen++) {
+		size_t number = number_of(fake.acked[model.acks_seen]);
+
+		assert_true(model.terminal[number]); /* never before */
+		assert_int_equal(++model.acks[number], 1);
+	}
+}
+
+/* The subscriber takes it, replies, refuses, fails or says nothing. */
+static void answer_subscriber(size_t post, const char *id)
+{
+	char reply_id[64];
+	struct weir_header reply[] = { { WEIR_STR("ce-specversion"), WEIR_STR("1.0") },
+				       { WEIR_STR("ce-type"), WEIR_STR("t") },
+				       { WEIR_STR("ce-source"), WEIR_STR("/r") },
+				       { WEIR_STR("ce-id"), { NULL, 0 } } };
+
+	snprintf(reply_id, sizeof reply_id, "r%s", id);
+	reply[3].value = weir_str(reply_id);
+	switch (pick(6)) {
+	case 0:
+	case 1:
+		model.terminal[number_of(id)] = true;
+		fake_answer(post, 200);
+		break;
+	case 2:
+		fake_answer_with(post, 200, reply, 4, "");
+		break;
+	case 3:
+		fake_answer(post, 400);
+		break;
+	case 4:
+		fake_answer(post, 503);
+		break;
+	default:
+		fake_answer(post, 0);
+	}
+}
+
+static void answer_other(size_t post, const char *id)
+{
+	static const int statuses[] = { 202, 503, 400 };
+	int status = statuses[pick(3)];
+
+	if (status == 202)
+		model.terminal[number_of(id)] = true;
+	fake_answer(post, status);
+}
+
+static size_t open_posts(size_t *open)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < fake.post_count; i++) {
+		if (fake.posts[i].open)
+			open[count++] = i;
+	}
+	return count;
+}
+
+static void answer_one(const size_t *open, size_t count)
+{
+	size_t post = open[pick((unsigned)count)];
+	char id[32];
+
+	snprintf(id, sizeof id, "%s", fake.posts[post].id);
+	if (strcmp(fake.posts[post].url, "http://subscriber/") == 0)
+		answer_subscriber(post, id);
+	else
+		answer_other(post, id);
+}
+
+static void complete_one(void)
+{
+	size_t publish = model.publishes_seen++;
+	enum weir_outcome outcome = (enum weir_outcome)pick(3);
+
+	if (outcome == WEIR_PERSISTED)
+		model.terminal[number_of(fake.published[publish])] = true;
+	fake_complete(publish, outcome);
+}
+
+/* An event is first posted when all before it with its key have reached their outcome. */
+static void check_order(void)
+{
+	for (; model.posts_seen < fake.post_count; model.posts_seen++) {
+		size_t number = number_of(fake.posts[model.posts_seen].id);
+
+		for (size_t before = number % KEYS; before < number; before += KEYS)
+			assert_true(model.terminal[before] || fake.settings.delivery.order == WEIR_ORDER_UNORDERED);
+	}
+}
+
+static void live_through(unsigned seed)
+{
+	static size_t open[FAKE_MAX];
+	size_t delivered = 0, count;
+	int64_t deadline_ns = weir_clock_now_ns() + 30 * WEIR_NS_PER_S;
+	char id[32], key[32];
+
+	memset(&model, 0, sizeof model);
+	model.random = seed;
+	while (model.acks_seen < EVENTS && weir_clock_now_ns() < deadline_ns) {
+		if (delivered < EVENTS && pick(3) == 0) {
+			snprintf(id, sizeof id, "%zu", delivered);
+			snprintf(key, sizeof key, "k%zu", delivered % KEYS);
+			fake_deliver(id, key);
+			delivered++;
+		}
+		fake_turn();
+		check_acks();
+		count = open_posts(open);
+		if (model.publishes_seen < fake.published_count && pick(2))
+			complete_one();
+		else if (count)
+			answer_one(open, count);
+		check_acks();
+		check_order();
+	}
+	assert_int_equal(model.acks_seen, EVENTS);
+}
+
+static void whatever_happens_an_event_is_acked_once_and_only_after_a_terminal_outcome(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= SEEDS; seed++) {
+		fake.settings.reply = seed % 2 ? "http://reply/" : "channel:shop/other";
+		fake.settings.delivery.dead_letter_sink = seed % 3 ? "http://dead/" : NULL;
+		fake.settings.delivery.retry = seed % 4;
+		fake.settings.delivery.backoff_delay_ms = 0;
+		fake.settings.delivery.order = seed % 5 ? WEIR_ORDER_ORDERED : WEIR_ORDER_UNORDERED;
+		fake_subscribe();
+		live_through(seed);
+		fake_end();
+		fake_begin();
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -630,6 +809,7 @@ int main(void)
 		TEST(closing_gives_up_what_is_in_flight_and_settles_none_of_it),
 		TEST(figures_of_the_backend_are_passed_on),
 		TEST(durations_are_counted_in_growing_buckets),
+		TEST(whatever_happens_an_event_is_acked_once_and_only_after_a_terminal_outcome),
 		TEST(short_memory_at_start_is_an_error_and_leaks_nothing),
 		TEST(short_memory_is_not_an_attempt),
 		TEST(short_memory_for_quarantine_keeps_the_event),
