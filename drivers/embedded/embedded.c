@@ -76,7 +76,14 @@ void weir_embedded_die(struct weir_inst *inst, const struct weir_error *err)
 		weir_embedded_unlink(inst->ready.next);
 	weir_embedded_notify(inst, &inst->died);
 	weir_embedded_writer_wake(inst);
-	weir_embedded_log(inst, 0, "%s; nothing is written any more until it is opened again", err->text);
+	weir_embedded_say(inst, 0, err->text);
+}
+
+void weir_embedded_say(struct weir_inst *inst, int level, const char *text)
+{
+	snprintf(inst->say, sizeof inst->say, "%s%s", text,
+		 level ? "" : "; nothing is written any more until it is opened again");
+	inst->say_level = level;
 }
 
 void weir_embedded_log(const struct weir_inst *inst, int level, const char *format, ...)
@@ -361,7 +368,7 @@ static int embedded_caps(struct weir_inst *inst, struct weir_caps *ret)
 	    WEIR_CAP_BIT(WEIR_CAP_PAUSE) | WEIR_CAP_BIT(WEIR_CAP_TOPIC_ADMIN);
 	ret->binding = WEIR_BINDING_UNDERSCORE;
 	ret->max_headers = WEIR_EMBEDDED_MAX_HEADERS;
-	ret->max_record_bytes = WEIR_EMBEDDED_MAX_RECORD;
+	ret->max_record_bytes = weir_embedded_max_record(inst);
 	ret->max_header_bytes = 0;
 	ret->max_key_bytes = 0;
 	ret->max_topic_bytes = WEIR_EMBEDDED_MAX_NAME;

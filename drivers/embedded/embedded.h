@@ -281,6 +281,8 @@ struct weir_inst {
 	bool is_full, is_fatal;
 	struct weir_error full, fatal;
 	struct weir_error lent_full, lent_fatal, lent_closed; /* poll()'s copies */
+	char say[600];                                        /* for the log, when the lock is given up; "": nothing */
+	int say_level;
 
 	struct delivery **slots; /* all deliveries there are, by slot */
 	uint32_t slot_count, slot_room;
@@ -305,7 +307,9 @@ void weir_embedded_lock_give(struct weir_inst *inst);
 void weir_embedded_notify(struct weir_inst *inst, struct notice *notice);
 /* The store cannot be used any more. Lock held. */
 void weir_embedded_die(struct weir_inst *inst, const struct weir_error *err);
-/* level as weir_host.log. */
+/* Lock held. Has the writer log it without the lock. level as weir_host.log. */
+void weir_embedded_say(struct weir_inst *inst, int level, const char *text);
+/* Lock not held. */
 void weir_embedded_log(const struct weir_inst *inst, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -318,6 +322,8 @@ int weir_embedded_settings(struct weir_inst *inst, const struct weir_setting *se
 
 /* ---- record.c ------------------------------------------------------------------------------ */
 
+/* The largest record, in the next function's terms: two of them fit into maxBytes. */
+size_t weir_embedded_max_record(const struct weir_inst *inst);
 /* Key + headers + body. */
 size_t weir_embedded_record_bytes(const struct weir_record *content);
 /* Both return NULL without memory. One reference. */

@@ -12,11 +12,12 @@ static const struct weir_publish *item_at(const struct weir_publish *items, size
 	return (const struct weir_publish *)(const void *)((const char *)items + index * items->size);
 }
 
-static int record_make(const struct weir_publish *item, int64_t time_ms, struct record **ret, struct weir_error *err)
+static int record_make(const struct weir_inst *inst, const struct weir_publish *item, int64_t time_ms,
+		       struct record **ret, struct weir_error *err)
 {
 	size_t bytes = weir_embedded_record_bytes(&item->record);
 
-	if (bytes > WEIR_EMBEDDED_MAX_RECORD || item->record.header_count > WEIR_EMBEDDED_MAX_HEADERS)
+	if (bytes > weir_embedded_max_record(inst) || item->record.header_count > WEIR_EMBEDDED_MAX_HEADERS)
 		return weir_fail(err, WEIR_ETOOBIG,
 				 "a record of %zu bytes and %u headers is larger than the store takes", bytes,
 				 item->record.header_count);
@@ -55,15 +56,17 @@ static void chain_free(struct record *record)
 	}
 }
 
-/* How many of the chain's records the queue has room for. Lock held. */
+/* How many of the chain's records the queue has room for. An empty one takes a group of any size. Lock held. */
 static size_t room(const struct weir_inst *inst, const struct record *record)
 {
 	uint64_t count = inst->queued, bytes = inst->queued_bytes;
+	bool free = count == 0;
 	size_t fit = 0;
 
-	for (; record && count < inst->max_pending; record = record->next) {
-		if (count && bytes + record->blob_len > WEIR_EMBEDDED_PENDING_BYTES)
+	for (; record; record = record->next) {
+		if (!free && (count >= inst->max_pending || bytes + record->blob_len > WEIR_EMBEDDED_PENDING_BYTES))
 			break;
+		free = free && record->group;
 		bytes += record->blob_len;
 		count++;
 		fit++;
@@ -122,7 +125,7 @@ int weir_embedded_publish(struct weir_inst *inst, const struct weir_publish *ite
 	size_t n;
 
 	for (n = 0; n < count; n++) {
-		code = record_make(item_at(items, n), time_ms, end, err);
+		code = record_make(inst, item_at(items, n), time_ms, end, err);
 		if (code)
 			break;
 		end = &(*end)->next;

@@ -5,6 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+size_t weir_embedded_max_record(const struct weir_inst *inst)
+{
+	return inst->max_bytes / 2 < WEIR_EMBEDDED_MAX_RECORD ? (size_t)(inst->max_bytes / 2)
+							      : WEIR_EMBEDDED_MAX_RECORD;
+}
+
 size_t weir_embedded_record_bytes(const struct weir_record *content)
 {
 	size_t bytes = content->key.len + content->body.len;

@@ -89,8 +89,11 @@ static int sub_make(struct weir_inst *inst, struct op *op, struct weir_error *er
 	unsigned char blob[64], key[WEIR_EMBEDDED_MAX_KEY];
 	size_t len = weir_embedded_cursor_size(0);
 
-	if (!op->topic->id)
-		return weir_fail(err, WEIR_ELIMIT, "topic %s could not be made", op->topic->name);
+	/* Its topic could not be made: it fails alone. */
+	if (!op->topic->id) {
+		op->code = WEIR_ELIMIT;
+		return WEIR_OK;
+	}
 	op->found = cursor.next = start_position(inst->store, op);
 	weir_embedded_cursor_begin(blob, &cursor);
 	weir_embedded_cursor_seal(blob, len, key, weir_embedded_cursor_key(key, op->topic->id, op->reader->uid));

@@ -291,7 +291,7 @@ static void apply_ops(struct weir_inst *inst, struct batch *batch)
 			*end = op;
 			end = &op->next;
 		} else {
-			op_done(inst, op, batch->code);
+			op_done(inst, op, batch->code ? batch->code : op->code);
 		}
 	}
 	if (!left)
@@ -396,10 +396,10 @@ static void note_room(struct weir_inst *inst, const struct batch *batch)
 	if (full) {
 		inst->full = batch->error;
 		if (!inst->is_full)
-			weir_embedded_log(inst, 1, "%s", batch->error.text);
+			weir_embedded_say(inst, 1, batch->error.text);
 		inst->is_full = true;
 	} else if (inst->is_full && batch->records && !code) {
-		weir_embedded_log(inst, 2, "store %s: there is room again", inst->path);
+		weir_embedded_say(inst, 2, "the store has room for new records again");
 		inst->is_full = false;
 	}
 }
@@ -481,6 +481,23 @@ static void write_batch(struct weir_inst *inst, struct batch *batch, int64_t now
 	apply(inst, batch, now);
 }
 
+/*
+ * Gives up the lock between two rounds: others may have it, poll() hears of what
+ * has become ready, and what there is to say is said.
+ */
+static void pause_between(struct weir_inst *inst)
+{
+	char text[sizeof inst->say];
+	int level = inst->say_level;
+
+	memcpy(text, inst->say, sizeof text);
+	inst->say[0] = '\0';
+	weir_embedded_lock_give(inst);
+	if (text[0])
+		weir_embedded_log(inst, level, "%s", text);
+	weir_embedded_lock_take(inst);
+}
+
 static void *writer_run(void *arg)
 {
 	struct weir_inst *inst = arg;
@@ -501,9 +518,7 @@ static void *writer_run(void *arg)
 			give_up(inst, &batch);
 		if (inst->unsynced_ns && (inst->stop || now >= inst->unsynced_ns + sync_os_ns))
 			sync_now(inst);
-		/* Between two rounds others may have the lock, and poll() hears of what has become ready. */
-		weir_embedded_lock_give(inst);
-		weir_embedded_lock_take(inst);
+		pause_between(inst);
 	} while (!inst->stop || !nothing_left(inst));
 	inst->ended = true;
 	pthread_cond_broadcast(&inst->idle);

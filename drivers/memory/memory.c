@@ -38,7 +38,7 @@
 WEIR_DRIVER_NOTE("memory", "InMemoryChannel");
 
 static const struct weir_option options[] = {
-	{ "maxBytes", WEIR_OPT_BYTES, 0, "67108864", 4096, INT64_C(1) << 40, NULL,
+	{ "maxBytes", WEIR_OPT_BYTES, 0, "67108864", 131072, INT64_C(1) << 40, NULL,
 	  "Memory for records; when it is used up, publishing waits." },
 	{ "maxRecords", WEIR_OPT_INT, 0, "1000000", 1, INT64_C(1) << 32, NULL,
 	  "Most records kept; when there are as many, publishing waits." },
@@ -222,9 +222,7 @@ static int memory_caps(struct weir_inst *inst, struct weir_caps *ret)
 	    WEIR_CAP_BIT(WEIR_CAP_TIMESTAMP) | WEIR_CAP_BIT(WEIR_CAP_PAUSE) | WEIR_CAP_BIT(WEIR_CAP_TOPIC_ADMIN);
 	ret->binding = WEIR_BINDING_UNDERSCORE;
 	ret->max_headers = WEIR_MEMORY_MAX_HEADERS;
-	ret->max_record_bytes = WEIR_MEMORY_MAX_RECORD;
-	if (ret->max_record_bytes > inst->max_bytes)
-		ret->max_record_bytes = inst->max_bytes;
+	ret->max_record_bytes = weir_memory_max_record(inst);
 	ret->max_header_bytes = 0;
 	ret->max_key_bytes = 0;
 	ret->max_topic_bytes = WEIR_MEMORY_MAX_NAME;

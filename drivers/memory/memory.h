@@ -203,6 +203,8 @@ void weir_memory_topic_close(struct weir_inst *inst, struct weir_topic *topic);
 int weir_memory_topic_delete(struct weir_inst *inst, const char *ns, const char *name, int64_t deadline_ns,
 			     struct weir_error *err);
 void weir_memory_topic_free(struct weir_inst *inst, struct weir_topic *topic);
+/* The largest record, in bytes of key, headers and body: two of them fit into maxBytes. */
+size_t weir_memory_max_record(const struct weir_inst *inst);
 int weir_memory_publish(struct weir_inst *inst, const struct weir_publish *items, size_t count, size_t *accepted,
 			struct weir_error *err);
 /* One of those who needed the record does no longer. Lock held. */

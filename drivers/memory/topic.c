@@ -147,6 +147,11 @@ static size_t record_bytes(const struct weir_record *content)
 	return bytes;
 }
 
+size_t weir_memory_max_record(const struct weir_inst *inst)
+{
+	return inst->max_bytes / 2 < WEIR_MEMORY_MAX_RECORD ? inst->max_bytes / 2 : WEIR_MEMORY_MAX_RECORD;
+}
+
 static size_t record_cost(const struct weir_record *content, size_t bytes)
 {
 	return sizeof(struct record) + content->header_count * sizeof(struct weir_header) + bytes;
@@ -265,8 +270,7 @@ static int record_make(struct weir_inst *inst, const struct weir_publish *item, 
 	size_t bytes = record_bytes(&item->record);
 	size_t cost = record_cost(&item->record, bytes);
 
-	if (bytes > WEIR_MEMORY_MAX_RECORD || cost > inst->max_bytes ||
-	    item->record.header_count > WEIR_MEMORY_MAX_HEADERS)
+	if (bytes > weir_memory_max_record(inst) || item->record.header_count > WEIR_MEMORY_MAX_HEADERS)
 		return weir_fail(err, WEIR_ETOOBIG, "record of %zu bytes and %u headers is larger than memory takes",
 				 bytes, item->record.header_count);
 	if (!room_take(inst, cost)) {

@@ -172,6 +172,8 @@ static void a_token_of_the_opening_before_is_stale(void **state)
 
 	harness_publish(h, topic, "a");
 	event = harness_expect(h, sub, "a");
+	/* Sorts before "s": after reopening, "s" is not the first subscription any more. */
+	harness_subscribe(h, topic, "r", WEIR_START_LATEST);
 	sub = reopened(h, &topic);
 	assert_int_equal(harness_settle(h, sub, WEIR_ACK, &event, 0), WEIR_ESTALE);
 	harness_expect(h, sub, "a");
@@ -574,6 +576,30 @@ static void too_many_pending_are_refused_until_there_is_room(void **state)
 	for (; sent; sent--)
 		harness_wait(h, WEIR_EV_PUBLISHED);
 	harness_publish(h, topic, "b");
+}
+
+static void a_group_larger_than_the_queue_is_taken_when_it_is_empty(void **state)
+{
+	struct harness *h = *state;
+	struct weir_publish items[8];
+	struct weir_topic *topic;
+	size_t accepted, i;
+
+	harness_close(h);
+	harness_open(h, "maxPending=4");
+	topic = harness_topic(h, "t");
+	memset(items, 0, sizeof items);
+	for (i = 0; i < 8; i++) {
+		items[i].size = sizeof items[i];
+		items[i].topic = topic;
+		items[i].flags = i < 6 ? WEIR_PUB_ATOMIC : 0;
+		items[i].record = harness_text("a");
+	}
+	/* Seven belong together; the eighth has to wait. */
+	assert_int_equal(h->ops.publish(h->inst, items, 8, &accepted, NULL), WEIR_EAGAIN);
+	assert_int_equal(accepted, 7);
+	for (i = 0; i < 7; i++)
+		assert_int_equal(harness_wait(h, WEIR_EV_PUBLISHED).outcome, WEIR_PERSISTED);
 }
 
 /* A cursor of LMDB outside of the driver, to do to the store what a disk may do. */
@@ -1009,6 +1035,7 @@ int main(void)
 		CASE(a_topic_without_subscriptions_keeps_records_for_a_while),
 		CASE(full_refuses_and_recovers),
 		CASE(too_many_pending_are_refused_until_there_is_room),
+		CASE(a_group_larger_than_the_queue_is_taken_when_it_is_empty),
 		CASE(a_damaged_record_is_delivered_as_damaged),
 		CASE(a_truncated_record_is_delivered_as_damaged),
 		CASE(a_missing_record_is_told_as_a_gap),
