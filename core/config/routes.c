@@ -10,6 +10,7 @@
 #include "base/near.h"
 #include "base/str.h"
 #include "config/forms.h"
+#include "config/own_url.h"
 
 enum { KEY_SIZE = 700 };
 
@@ -130,26 +131,40 @@ static void check_subscriptions_single(weir_config *config, const struct weir_ch
 
 /* ---- targets ------------------------------------------------------------- */
 
-/* Where in the index the channel is that a target names. SIZE_MAX: the target is NULL, a URL, or not known. */
+/* Takes the names out of a target, "channel:NS/NAME" or a URL that leads back here. False: it leads elsewhere. */
+static bool split_target(const weir_config *config, const char *target, struct weir_buf *ns, struct weir_buf *name)
+{
+	struct weir_buf listen = weir_str(weir_config_get(config, "dispatcher.listen"));
+
+	return target && (weir_form_split_channel(weir_str(target), ns, name) ||
+			  weir_own_url(weir_str(target), listen, ns, name));
+}
+
+/* Where in the index the channel is that a target leads to. SIZE_MAX: elsewhere, or it is not known. */
 static size_t target_index(const weir_config *config, const char *target)
 {
 	struct weir_buf ns, name;
-	char space[64];
+	char space[64], own[256];
 
-	if (!target || !weir_form_split_channel(weir_str(target), &ns, &name) || ns.len >= sizeof space)
+	if (!split_target(config, target, &ns, &name) || ns.len >= sizeof space || name.len >= sizeof own)
 		return SIZE_MAX;
-	memcpy(space, ns.ptr, ns.len);
-	space[ns.len] = '\0';
-	return find(config, space, name.ptr); /* the name is the end of `target` */
+	snprintf(space, sizeof space, "%.*s", (int)ns.len, (const char *)ns.ptr);
+	snprintf(own, sizeof own, "%.*s", (int)name.len, (const char *)name.ptr);
+	return find(config, space, own);
 }
 
-static void refuse_target(weir_config *config, const struct weir_place *place, const char *key, const char *target)
-{
-	const char *names = target + strlen("channel:");
-	struct weir_near near = weir_near_init(weir_str(names));
-	char full[320], best[320] = "";
+enum { OFFERED_MAX = 1000 }; /* names that are compared with a mistyped one */
 
-	for (size_t i = 0; i < config->channel_count; i++) {
+static void refuse_target(weir_config *config, const struct weir_place *place, const char *key, struct weir_buf ns,
+			  struct weir_buf name, bool certain)
+{
+	char full[320], best[320] = "", wanted[320];
+	struct weir_near near;
+
+	snprintf(wanted, sizeof wanted, "%.*s/%.*s", (int)ns.len, (const char *)ns.ptr, (int)name.len,
+		 (const char *)name.ptr);
+	near = weir_near_init(weir_str(wanted));
+	for (size_t i = 0; i < config->channel_count && i < OFFERED_MAX; i++) {
 		const struct weir_channel_settings *channel = config->channel_index[i];
 
 		snprintf(full, sizeof full, "%s/%s", channel->ns, channel->name);
@@ -158,8 +173,10 @@ static void refuse_target(weir_config *config, const struct weir_place *place, c
 		if (near.best)
 			memcpy(best, full, sizeof best);
 	}
-	weir_config_problem_add(config, place, key, "names the channel %s, which is not configured%s%s%s", names,
-				best[0] ? "; did you mean \"channel:" : "", best, best[0] ? "\"?" : "");
+	/* An URL may after all be meant for somebody else who has this address when it matters. */
+	(certain ? weir_config_problem_add
+		 : weir_config_warning_add)(config, place, key, "names the channel %s, which is not configured%s%s%s",
+					    wanted, best[0] ? "; did you mean \"" : "", best, best[0] ? "\"?" : "");
 }
 
 static void check_target(weir_config *config, const struct weir_channel_settings *channel,
@@ -170,12 +187,12 @@ static void check_target(weir_config *config, const struct weir_channel_settings
 	struct weir_buf ns, name;
 	char key[KEY_SIZE];
 
-	if (!target || !weir_form_split_channel(weir_str(target), &ns, &name))
+	if (!split_target(config, target, &ns, &name))
 		return;
 	snprintf(key, sizeof key, "subscription %s of %s/%s: %s", subscription->name, channel->ns, channel->name,
 		 member);
 	if (at == SIZE_MAX)
-		refuse_target(config, &place, key, target);
+		refuse_target(config, &place, key, ns, name, weir_str_starts(weir_str(target), WEIR_STR("channel:")));
 	else if (strcmp(member, "delivery.deadLetterSink") == 0 &&
 		 names_compare(config->channel_index[at], channel) == 0)
 		weir_config_problem_add(config, &place, key,
@@ -184,23 +201,34 @@ static void check_target(weir_config *config, const struct weir_channel_settings
 
 /* ---- circles ------------------------------------------------------------- */
 
-/* Where a walk along replies is: a channel, and which of its subscriptions comes next. */
+/*
+ * Where a walk is: a channel, and which of the ways out of it comes next. A
+ * subscription has two: its subscriber, which may be a channel of this
+ * dispatcher, and its reply.
+ */
 struct step {
 	size_t channel, next;
 };
 
 enum { NEW = 0, OPEN, DONE };
 
-static void warn_circle(weir_config *config, const struct step *steps, size_t depth)
+static void warn_circle(weir_config *config, const struct step *step, const struct weir_channel_settings *to)
 {
-	const struct weir_channel_settings *channel = config->channel_index[steps[depth].channel];
-	const struct weir_subscription_settings *last = &channel->subscriptions[steps[depth].next - 1];
+	const struct weir_channel_settings *channel = config->channel_index[step->channel];
+	const struct weir_subscription_settings *last = &channel->subscriptions[(step->next - 1) / 2];
 	struct weir_place place = { last->where, { 0, 0 } };
 	char key[KEY_SIZE];
 
-	snprintf(key, sizeof key, "subscription %s of %s/%s: reply", last->name, channel->ns, channel->name);
-	weir_config_warning_add(config, &place, key, "closes a circle of replies through %s",
-				last->reply + strlen("channel:"));
+	snprintf(key, sizeof key, "subscription %s of %s/%s: %s", last->name, channel->ns, channel->name,
+		 step->next % 2 ? "subscriber" : "reply");
+	weir_config_warning_add(config, &place, key, "closes a circle through the channel %s/%s", to->ns, to->name);
+}
+
+static const char *way_out(const struct weir_channel_settings *channel, size_t number)
+{
+	const struct weir_subscription_settings *subscription = &channel->subscriptions[number / 2];
+
+	return number % 2 ? subscription->reply : subscription->subscriber;
 }
 
 /* Depth first from one channel, without recursion. `steps` has room for each channel once. */
@@ -215,17 +243,17 @@ static void walk(weir_config *config, size_t start, unsigned char *state, struct
 		const struct weir_channel_settings *channel = config->channel_index[step->channel];
 		size_t target;
 
-		if (step->next == channel->subscription_count) {
+		if (step->next == channel->subscription_count * 2) {
 			state[step->channel] = DONE;
 			if (!depth--)
 				return;
 			continue;
 		}
-		target = target_index(config, channel->subscriptions[step->next++].reply);
+		target = target_index(config, way_out(channel, step->next++));
 		if (target == SIZE_MAX || state[target] == DONE)
 			continue;
 		if (state[target] == OPEN) {
-			warn_circle(config, steps, depth);
+			warn_circle(config, step, config->channel_index[target]);
 			continue;
 		}
 		state[target] = OPEN;
@@ -283,6 +311,7 @@ void weir_config_check_routes(weir_config *config)
 		for (size_t j = 0; j < channel->subscription_count; j++) {
 			subscription_ref subscription = &channel->subscriptions[j];
 
+			check_target(config, channel, subscription, subscription->subscriber, "subscriber");
 			check_target(config, channel, subscription, subscription->reply, "reply");
 			check_target(config, channel, subscription, subscription->delivery.dead_letter_sink,
 				     "delivery.deadLetterSink");
