@@ -163,42 +163,19 @@ void weir_egress_receive(struct weir_mailbox *mailbox, const struct weir_mail *m
 		weir_egress_pump(egress);
 }
 
-void weir_egress_deliver(void *ctx, weir_delivery *const *deliveries, size_t count)
+/* ---- log ------------------------------------------------------------------ */
+
+__attribute__((format(printf, 3, 4))) static void log_line(const struct weir_egress *egress, int level,
+							   const char *format, ...)
 {
-	struct weir_egress *egress = ctx;
+	char text[512];
+	va_list args;
 
-	for (size_t i = 0; i < count; i++) {
-		if (weir_mailbox_put(&egress->mailbox, (uint64_t)(uintptr_t)deliveries[i], 0))
-			continue;
-		weir_log(WEIR_LOG_ERROR, "subscription \"%s\": more deliveries than the window allows",
-			 egress->options.settings->name);
-		weir_delivery_free(deliveries[i]);
-	}
-	weir_mailbox_send(&egress->mailbox);
-}
-
-void weir_egress_notice(void *ctx, const struct weir_notice *notice)
-{
-	const struct weir_egress *egress = ctx;
-	const char *name = egress->options.settings->name;
-	const char *text = notice->error ? notice->error->text : "";
-
-	switch (notice->type) {
-	case WEIR_EV_SUB_FAILED:
-	case WEIR_EV_FENCED:
-		weir_log(WEIR_LOG_ERROR, "subscription \"%s\" failed: %s", name, text);
-		break;
-	case WEIR_EV_GAP:
-		weir_log(WEIR_LOG_ERROR,
-			 "subscription \"%s\": events %" PRIu64 " to %" PRIu64 " were lost to the backend's retention",
-			 name, notice->position, notice->position_end);
-		break;
-	case WEIR_EV_STALL:
-		weir_log(WEIR_LOG_WARNING, "subscription \"%s\": an old delivery holds back the rest: %s", name, text);
-		break;
-	default:
-		weir_log(WEIR_LOG_DEBUG, "subscription \"%s\": notice %" PRIu32 " %s", name, notice->type, text);
-	}
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	weir_log(level, "subscription %s of %s/%s: %s", egress->options.settings->name,
+		 weir_channel_namespace(egress->options.channel), weir_channel_name(egress->options.channel), text);
 }
 
 /* A burst of lines, then one a second. */
@@ -217,7 +194,7 @@ static bool may_log(struct weir_egress *egress)
 
 void weir_egress_log(struct weir_egress *egress, int level, const char *format, ...)
 {
-	char text[512];
+	char text[448];
 	va_list args;
 
 	if (!may_log(egress)) {
@@ -228,9 +205,46 @@ void weir_egress_log(struct weir_egress *egress, int level, const char *format, 
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	if (egress->unlogged)
-		weir_log(level, "subscription \"%s\": %s (and %" PRIu64 " messages before it, not shown)",
-			 egress->options.settings->name, text, egress->unlogged);
+		log_line(egress, level, "%s (and %" PRIu64 " messages before it, not shown)", text, egress->unlogged);
 	else
-		weir_log(level, "subscription \"%s\": %s", egress->options.settings->name, text);
+		log_line(egress, level, "%s", text);
 	egress->unlogged = 0;
+}
+
+/* ---- what the backend's pump calls ---------------------------------------- */
+
+void weir_egress_deliver(void *ctx, weir_delivery *const *deliveries, size_t count)
+{
+	struct weir_egress *egress = ctx;
+
+	for (size_t i = 0; i < count; i++) {
+		if (weir_mailbox_put(&egress->mailbox, (uint64_t)(uintptr_t)deliveries[i], 0))
+			continue;
+		log_line(egress, WEIR_LOG_ERROR, "more deliveries than the window allows");
+		weir_delivery_free(deliveries[i]);
+	}
+	weir_mailbox_send(&egress->mailbox);
+}
+
+void weir_egress_notice(void *ctx, const struct weir_notice *notice)
+{
+	const struct weir_egress *egress = ctx;
+	const char *text = notice->error ? notice->error->text : "";
+
+	switch (notice->type) {
+	case WEIR_EV_SUB_FAILED:
+	case WEIR_EV_FENCED:
+		log_line(egress, WEIR_LOG_ERROR, "failed: %s", text);
+		break;
+	case WEIR_EV_GAP:
+		log_line(egress, WEIR_LOG_ERROR,
+			 "events %" PRIu64 " to %" PRIu64 " were lost to the backend's retention", notice->position,
+			 notice->position_end);
+		break;
+	case WEIR_EV_STALL:
+		log_line(egress, WEIR_LOG_WARNING, "an old delivery holds back the rest: %s", text);
+		break;
+	default:
+		log_line(egress, WEIR_LOG_DEBUG, "notice %" PRIu32 " %s", notice->type, text);
+	}
 }

@@ -12,6 +12,7 @@
 
 enum {
 	WEIR_FAILURE_DATA = 768, /* bytes kept of a failed answer: 1024 in base64 */
+	WEIR_FAILURE_WORDS = 384,
 	WEIR_EGRESS_BUCKETS = 16,
 };
 
@@ -87,7 +88,7 @@ struct weir_egress {
 	struct weir_egress *next_unsettled;
 
 	bool draining, closing;
-	bool failing; /* the subscriber's last answer was no 2xx */
+	bool failing; /* the last attempt at the subscriber, or at the target of its reply, failed */
 	void (*idle)(void *ctx);
 	void *idle_ctx;
 	struct weir_task drain_task;
@@ -126,6 +127,9 @@ void weir_egress_attempted(struct weir_attempt *attempt, const struct weir_http_
 /* Keeps how an attempt failed. */
 void weir_failure_note(struct weir_egress_item *item, const char *destination, int status, const char *text,
 		       struct weir_buf data);
+
+/* "http://host/: status 500", for a line of the log; NULL is allowed. Returns `words`. */
+const char *weir_failure_words(const struct weir_failure *failure, char words[WEIR_FAILURE_WORDS]);
 
 /* ---- attempt.c ------------------------------------------------------------ */
 

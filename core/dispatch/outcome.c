@@ -39,18 +39,28 @@ void weir_failure_note(struct weir_egress_item *item, const char *destination, i
 		memcpy(failure->data, data.ptr, failure->data_len);
 }
 
+const char *weir_failure_words(const struct weir_failure *failure, char words[WEIR_FAILURE_WORDS])
+{
+	const char *destination = failure ? failure->destination : NULL;
+
+	snprintf(words, WEIR_FAILURE_WORDS, "%s%s%s", destination ? destination : "", destination ? ": " : "",
+		 failure && *failure->text ? failure->text : "not delivered");
+	return words;
+}
+
 /* ---- the next attempt ----------------------------------------------------- */
 
 static void next_phase(struct weir_egress_item *item)
 {
 	struct weir_egress *egress = item->egress;
-	const struct weir_failure *failure = item->failure;
 	bool dead_letter = item->phase == WEIR_PHASE_SUBSCRIBER && weir_sink_is_set(&egress->dead_letter);
+	char why[WEIR_FAILURE_WORDS];
 
-	weir_egress_log(egress, WEIR_LOG_WARNING, "%s after %u attempts: %s%s%s",
-			dead_letter ? "event goes to the dead-letter sink" : "event goes to quarantine", item->tries,
-			failure && failure->destination ? failure->destination : "not delivered",
-			failure && *failure->text ? ": " : "", failure ? failure->text : "");
+	/* Quarantine says so itself, when it knows the file. */
+	if (dead_letter)
+		weir_egress_log(egress, WEIR_LOG_WARNING,
+				"an event goes to the dead-letter sink after %u attempt%s: %s", item->tries,
+				item->tries == 1 ? "" : "s", weir_failure_words(item->failure, why));
 	item->phase = dead_letter ? WEIR_PHASE_DEAD_LETTER : WEIR_PHASE_QUARANTINE;
 	item->tries = 0;
 	weir_egress_attempt(item);
@@ -186,18 +196,27 @@ static void note_result(struct weir_egress_item *item, const char *destination, 
 	weir_failure_note(item, destination, result->status, result->code ? result->text : text, result->body);
 }
 
-/* Says when a subscriber begins to fail and when it works again, not each failure in between. */
-static void note_health(struct weir_egress *egress, const struct weir_failure *failure)
+/*
+ * Says when a subscriber, or the target of its replies, begins to fail and when
+ * all works again; not each failure in between.
+ */
+static void note_failing(struct weir_egress_item *item)
 {
-	if ((failure != NULL) == egress->failing)
+	struct weir_egress *egress = item->egress;
+	char why[WEIR_FAILURE_WORDS];
+
+	if (item->phase != WEIR_PHASE_SUBSCRIBER || egress->failing)
 		return;
-	egress->failing = failure != NULL;
-	if (failure)
-		weir_egress_log(egress, WEIR_LOG_WARNING, "the subscriber fails: %s%s%s",
-				failure->destination ? failure->destination : "", failure->destination ? ": " : "",
-				failure->text);
-	else
-		weir_egress_log(egress, WEIR_LOG_NOTICE, "the subscriber works again");
+	egress->failing = true;
+	weir_egress_log(egress, WEIR_LOG_WARNING, "delivery fails: %s", weir_failure_words(item->failure, why));
+}
+
+static void note_working(struct weir_egress *egress)
+{
+	if (!egress->failing)
+		return;
+	egress->failing = false;
+	weir_egress_log(egress, WEIR_LOG_NOTICE, "delivery works again");
 }
 
 /* The sink took it. */
@@ -208,6 +227,8 @@ static void succeeded(struct weir_attempt *attempt)
 
 	if (attempt->reply)
 		weir_figure_add(&counters->replies, 1);
+	if (item->phase == WEIR_PHASE_SUBSCRIBER)
+		note_working(item->egress);
 	weir_attempt_leave(attempt);
 	weir_egress_finish(item,
 			   item->phase == WEIR_PHASE_DEAD_LETTER ? &counters->dead_lettered : &counters->delivered);
@@ -219,8 +240,7 @@ static void failed(struct weir_attempt *attempt, const struct weir_http_result *
 	int64_t after_ms = asked_delay_ms(result);
 
 	note_result(item, attempt->sink->name, result);
-	if (item->phase == WEIR_PHASE_SUBSCRIBER)
-		note_health(item->egress, item->failure);
+	note_failing(item);
 	weir_attempt_leave(attempt);
 	fail(item, verdict, after_ms);
 }
@@ -230,6 +250,7 @@ static void failed_reply(struct weir_attempt *attempt, enum weir_verdict verdict
 	struct weir_egress_item *item = attempt->item;
 
 	weir_failure_note(item, attempt->sink->name, 0, text, (struct weir_buf){ NULL, 0 });
+	note_failing(item);
 	weir_attempt_leave(attempt);
 	fail(item, verdict, 0);
 }

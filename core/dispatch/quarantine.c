@@ -178,9 +178,9 @@ static int write_file(int folder_fd, const char *name, const char *temporary, st
 	return -1;
 }
 
-static int write_job(struct weir_quarantine *quarantine, const struct weir_quarantine_job *job, struct weir_error *err)
+static int write_job(struct weir_quarantine *quarantine, struct weir_quarantine_job *job, struct weir_error *err)
 {
-	char name[96], temporary[100];
+	char temporary[sizeof job->name + 1];
 	int code = open_folder(quarantine, err);
 
 	if (code)
@@ -193,10 +193,10 @@ static int write_job(struct weir_quarantine *quarantine, const struct weir_quara
 				 "quarantine: \"%s\" is full (%" PRIu64 " events): look at them and take them away, or "
 				 "raise dispatcher.quarantine.maxEvents",
 				 quarantine->folder, quarantine->files);
-	snprintf(name, sizeof name, "%" PRId64 "-%ld-%06" PRIu64 SUFFIX, weir_clock_wall_ms(), (long)getpid(),
+	snprintf(job->name, sizeof job->name, "%" PRId64 "-%ld-%06" PRIu64 SUFFIX, weir_clock_wall_ms(), (long)getpid(),
 		 ++quarantine->sequence);
-	snprintf(temporary, sizeof temporary, ".%s", name);
-	if (write_file(quarantine->folder_fd, name, temporary, job->text) < 0)
+	snprintf(temporary, sizeof temporary, ".%s", job->name);
+	if (write_file(quarantine->folder_fd, job->name, temporary, job->text) < 0)
 		return fail_errno(err, "write a file", quarantine->folder);
 	quarantine->files++;
 	return WEIR_OK;

@@ -26,6 +26,7 @@ struct weir_quarantine_job {
 	struct weir_loop *loop; /* where `task` is posted when it is done */
 	struct weir_task task;
 	struct weir_error error; /* code WEIR_OK: it is on disk */
+	char name[64];           /* of the file in the folder */
 };
 
 /*

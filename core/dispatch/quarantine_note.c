@@ -133,10 +133,13 @@ static void on_written(struct weir_task *task)
 	    (struct weir_quarantine_note *)((char *)task - offsetof(struct weir_quarantine_note, job.task));
 	struct weir_egress_item *item = note->item;
 	struct weir_egress *egress = item->egress;
+	char why[WEIR_FAILURE_WORDS];
 
 	if (note->job.error.code) {
 		wait_and_retry(item, note->job.error.text);
 	} else {
+		weir_egress_log(egress, WEIR_LOG_WARNING, "an event is in quarantine, in %s: %s", note->job.name,
+				weir_failure_words(item->failure, why));
 		weir_figure_set(&egress->counters.quarantine_failing, 0);
 		if (item->poison)
 			weir_figure_add(&egress->counters.poison, 1);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -340,6 +341,62 @@ static void a_record_that_is_no_event_goes_to_quarantine_and_others_flow(void **
 	assert_posts(1, "2");
 	assert_int_equal(fake.ack_count, 1);
 	assert_int_equal(fake_figures().poison, 1);
+}
+
+/* ---- what people are told -------------------------------------------------- */
+
+static char told[1024];
+
+static void keep_line(void *ctx, int level, const char *text)
+{
+	size_t used = strlen(told);
+
+	(void)ctx;
+	(void)level;
+	snprintf(told + used, sizeof told - used, "%s\n", text);
+}
+
+static void listen_to_log(void)
+{
+	told[0] = '\0';
+	weir_log_set(keep_line, NULL, WEIR_LOG_NOTICE);
+}
+
+static void deliver_and_answer(size_t number, const char *id, int status)
+{
+	fake_deliver(id, NULL);
+	fake_turn();
+	fake_wait_posts(number + 1);
+	fake_answer(number, status);
+}
+
+static void each_outage_is_told_once_and_so_is_its_end(void **state)
+{
+	(void)state;
+	fake.settings.delivery.retry = 0;
+	fake.settings.delivery.dead_letter_sink = NULL;
+	fake_subscribe();
+	listen_to_log();
+	deliver_and_answer(0, "1", 500);
+	deliver_and_answer(1, "2", 500);
+	deliver_and_answer(2, "3", 200);
+	deliver_and_answer(3, "4", 500);
+	weir_log_set(NULL, NULL, WEIR_LOG_NOTICE);
+	assert_non_null(strstr(told, "delivery fails: http://subscriber/: status 500\n"));
+	assert_non_null(strstr(told, "delivery works again\n"));
+	assert_non_null(strstr(strstr(told, "works again"), "delivery fails"));
+	assert_null(strstr(strstr(strstr(told, "delivery fails") + 1, "delivery fails") + 1, "delivery fails"));
+}
+
+static void a_line_names_the_subscription_and_its_channel(void **state)
+{
+	(void)state;
+	fake_subscribe();
+	listen_to_log();
+	deliver_and_answer(0, "1", 500);
+	weir_log_set(NULL, NULL, WEIR_LOG_NOTICE);
+	assert_string_equal(told,
+			    "subscription billing of shop/orders: delivery fails: http://subscriber/: status 500\n");
 }
 
 /* ---- replies -------------------------------------------------------------- */
@@ -797,6 +854,8 @@ int main(void)
 		TEST(a_channel_that_cannot_be_opened_is_told_at_start),
 		TEST(what_cannot_be_quarantined_stays_unsettled_and_makes_the_subscription_not_ready),
 		TEST(a_record_that_is_no_event_goes_to_quarantine_and_others_flow),
+		TEST(each_outage_is_told_once_and_so_is_its_end),
+		TEST(a_line_names_the_subscription_and_its_channel),
 		TEST(the_original_is_acked_only_after_its_reply_was_accepted),
 		TEST(a_failed_reply_retries_the_whole_delivery),
 		TEST(a_reply_may_be_published_to_a_channel),
