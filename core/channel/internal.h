@@ -55,7 +55,6 @@ struct weir_channel {
 
 struct weir_publisher {
 	_Atomic uint64_t refs;
-	weir_runtime *runtime;
 	weir_completion_fn *done;
 	void *ctx;
 	struct weir_lane *lanes; /* the publishing thread's */

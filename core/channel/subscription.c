@@ -174,20 +174,22 @@ int weir_channel_subscribe(weir_channel *channel, const struct weir_subscription
 	if (!sub)
 		return weir_fail(err, WEIR_ENOMEM, "subscription %s: %s", spec->name, weir_code_text(WEIR_ENOMEM));
 	code = driver_subscribe(sub, spec, err);
-	if (!code) {
-		code = join_channel(channel, sub, err);
-		if (code) {
-			weir_subscription_end(sub, 1, weir_clock_now_ns(), NULL);
-			return code;
-		}
-	}
 	if (code) {
 		weir_subscription_unref(sub, 1);
 		return code;
 	}
-	*ret = sub;
-	weir_subscription_restock(sub, sub->window, sub->window_bytes ? (int64_t)sub->window_bytes : INT64_MAX / 2);
-	return WEIR_OK;
+	/* One of our own: a runtime that closes at this moment closes the subscription. */
+	atomic_fetch_add_explicit(&sub->refs, 1, memory_order_relaxed);
+	code = join_channel(channel, sub, err);
+	if (code) {
+		weir_subscription_end(sub, 1, weir_clock_now_ns(), NULL);
+	} else {
+		*ret = sub;
+		weir_subscription_restock(sub, sub->window,
+					  sub->window_bytes ? (int64_t)sub->window_bytes : INT64_MAX / 2);
+	}
+	weir_subscription_unref(sub, 1);
+	return code;
 }
 
 static void drop_held(struct weir_subscription *sub)
