@@ -120,6 +120,8 @@ static void drain_waits_for_the_request_that_is_handled(void **state)
 	assert_string_equal(text, "close");
 	assert_true(http_at_end(fd));
 	http_fixture_wait(&drained->drained, 1);
+	/* It does not wait for the client to close its side. */
+	assert_int_equal(weir_http_server_stats(drained->fixture.server)->connections, 1);
 	close(fd);
 }
 

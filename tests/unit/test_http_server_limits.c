@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "fixtures/http_fixture.h"
 
@@ -181,6 +182,29 @@ static void client_that_does_not_read_is_reset(void **state)
 	end(fd);
 }
 
+static void give_much_without_memory(void *ctx, struct weir_http_request *request)
+{
+	weir_mem_fail(1, 1);
+	give_much(ctx, request);
+	weir_mem_fail(0, 0);
+}
+
+static void answer_that_cannot_be_kept_ends_the_connection(void **state)
+{
+	static char bytes[65536];
+	struct weir_http_limits limits = patient();
+	int fd;
+
+	(void)state;
+	http_fixture_start(&fixture, &limits, give_much_without_memory, NULL);
+	fd = http_connect(fixture.port);
+	http_send_text(fd, POST "\r\n");
+	while (recv(fd, bytes, sizeof bytes, 0) > 0)
+		;
+	http_fixture_wait(&stats()->connections, 0);
+	end(fd);
+}
+
 static void keep_alive_ends_with_the_last_request_allowed(void **state)
 {
 	struct weir_http_limits limits = { .max_keepalive_requests = 3 };
@@ -306,6 +330,25 @@ static void request_that_does_not_fit_into_memory_gets_503(void **state)
 	end(fd);
 }
 
+enum { IDLE = 50 };
+
+static void idle_connections_hold_no_buffer(void **state)
+{
+	struct weir_http_limits limits = { .max_buffered_bytes = 2 * 8192 };
+	struct http_answer answer;
+	int others[IDLE], fd;
+
+	(void)state;
+	fd = begin(&limits);
+	for (int i = 0; i < IDLE; i++) {
+		others[i] = http_connect(fixture.port);
+		assert_int_equal(http_ask(others[i], POST "Content-Length: 3\r\n\r\nabc", &answer), 202);
+	}
+	for (int i = 0; i < IDLE; i++)
+		close(others[i]);
+	end(fd);
+}
+
 static void body_limit_may_change_while_it_runs(void **state)
 {
 	struct http_answer answer;
@@ -372,12 +415,14 @@ int main(void)
 		cmocka_unit_test(idle_connection_is_closed_without_a_word),
 		cmocka_unit_test(connection_with_only_an_empty_line_is_idle),
 		cmocka_unit_test(client_that_does_not_read_is_reset),
+		cmocka_unit_test(answer_that_cannot_be_kept_ends_the_connection),
 		cmocka_unit_test(keep_alive_ends_with_the_last_request_allowed),
 		cmocka_unit_test(last_answer_reaches_a_client_that_pipelined_more),
 		cmocka_unit_test(connection_over_the_total_is_refused),
 		cmocka_unit_test(connection_beyond_the_last_descriptor_is_refused),
 		cmocka_unit_test(connection_over_its_peers_limit_is_refused),
 		cmocka_unit_test(request_that_does_not_fit_into_memory_gets_503),
+		cmocka_unit_test(idle_connections_hold_no_buffer),
 		cmocka_unit_test(body_limit_may_change_while_it_runs),
 		cmocka_unit_test(running_out_of_descriptors_neither_spins_nor_lasts),
 	};
