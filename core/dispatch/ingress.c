@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dispatch/ingress_state.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/dynbuf.h"
@@ -79,7 +78,7 @@ void weir_ingress_answer(struct weir_ingress *ingress, struct weir_ingress_pendi
 	give_back(ingress, pending);
 }
 
-static void on_published(void *ctx, uint64_t tag, int code)
+void weir_ingress_published(void *ctx, uint64_t tag, int code)
 {
 	struct weir_ingress_pending *pending = (struct weir_ingress_pending *)(uintptr_t)tag;
 
@@ -147,7 +146,7 @@ static void publish_gather(struct weir_ingress *ingress, struct weir_ingress_gat
 	gather->count = 0;
 }
 
-static void on_turn_end(struct weir_hook *hook)
+void weir_ingress_end_turn(struct weir_hook *hook)
 {
 	struct weir_ingress *ingress = (struct weir_ingress *)((char *)hook - offsetof(struct weir_ingress, hook));
 	struct weir_ingress_gather *gather;
@@ -298,7 +297,7 @@ static void refuse_method(struct weir_http_request *request)
 			  WEIR_STR("{\"code\":\"method_not_allowed\",\"reason\":\"Events are sent with POST.\"}"));
 }
 
-static void on_request(void *ctx, struct weir_http_request *request)
+void weir_ingress_request(void *ctx, struct weir_http_request *request)
 {
 	struct weir_ingress *ingress = ctx;
 	enum weir_http_method method = weir_http_request_method(request);
@@ -317,129 +316,4 @@ static void on_request(void *ctx, struct weir_http_request *request)
 		on_options(request);
 	else
 		on_post(ingress, channel, request);
-}
-
-/* ---- life ----------------------------------------------------------------- */
-
-static int make_parts(struct weir_ingress *ingress, struct weir_error *err)
-{
-	struct weir_http_server_options server = { .limits = ingress->options.limits,
-						   .handler = on_request,
-						   .ctx = ingress };
-	size_t channels = ingress->options.channel_count;
-	int code = weir_worker_init(&ingress->worker, err);
-
-	if (code)
-		return code;
-	ingress->gathers = weir_mem_zalloc(channels, sizeof(struct weir_ingress_gather *));
-	ingress->counters = weir_mem_zalloc(channels, sizeof *ingress->counters);
-	ingress->slab = weir_mem_zalloc(WEIR_INGRESS_OUTSTANDING, sizeof *ingress->slab);
-	if (!ingress->gathers || !ingress->counters || !ingress->slab)
-		return weir_fail(err, WEIR_ENOMEM, "out of memory for an ingress");
-	code = weir_publishing_init(&ingress->publishing, ingress->options.runtime, ingress->worker.loop,
-				    WEIR_INGRESS_OUTSTANDING, on_published, ingress);
-	if (code)
-		return weir_fail(err, code, "cannot make a publisher: %s", weir_code_text(code));
-	ingress->hook.run = on_turn_end;
-	weir_loop_hook(ingress->worker.loop, &ingress->hook);
-	return weir_http_server_new(ingress->worker.loop, &server, &ingress->server, err);
-}
-
-int weir_ingress_new(const struct weir_ingress_options *options, struct weir_ingress **ret, struct weir_error *err)
-{
-	struct weir_ingress *ingress = weir_mem_zalloc(1, sizeof *ingress);
-	int code;
-
-	if (!ingress)
-		return weir_fail(err, WEIR_ENOMEM, "out of memory for an ingress");
-	ingress->options = *options;
-	code = make_parts(ingress, err);
-	if (code)
-		weir_ingress_free(ingress);
-	else
-		*ret = ingress;
-	return code;
-}
-
-int weir_ingress_listen(struct weir_ingress *ingress, const char *address, uint16_t *port, struct weir_error *err)
-{
-	return weir_http_server_listen(ingress->server, address, port, err);
-}
-
-int weir_ingress_start(struct weir_ingress *ingress, struct weir_error *err)
-{
-	return weir_worker_start(&ingress->worker, "weir-ingress", err);
-}
-
-static void on_drain(struct weir_task *task)
-{
-	struct weir_ingress *ingress =
-	    (struct weir_ingress *)((char *)task - offsetof(struct weir_ingress, drain_task));
-
-	weir_http_server_drain(ingress->server, ingress->drained, ingress->drained_ctx);
-}
-
-void weir_ingress_drain(struct weir_ingress *ingress, void (*drained)(void *ctx), void *ctx)
-{
-	ingress->drained = drained;
-	ingress->drained_ctx = ctx;
-	ingress->drain_task.run = on_drain;
-	weir_loop_post(ingress->worker.loop, &ingress->drain_task);
-}
-
-void weir_ingress_stop(struct weir_ingress *ingress)
-{
-	weir_worker_stop(&ingress->worker);
-	weir_publishing_fini(&ingress->publishing);
-	for (size_t i = 0; i < ingress->slab_used; i++) {
-		struct weir_ingress_pending *pending = &ingress->slab[i];
-
-		if (!pending->request)
-			continue;
-		pending->failed = WEIR_EUNKNOWN;
-		weir_ingress_answer(ingress, pending);
-	}
-}
-
-void weir_ingress_free(struct weir_ingress *ingress)
-{
-	if (!ingress)
-		return;
-	weir_ingress_stop(ingress);
-	if (ingress->server)
-		weir_http_server_free(ingress->server);
-	for (size_t i = 0; ingress->gathers && i < ingress->options.channel_count; i++)
-		weir_mem_free(ingress->gathers[i]);
-	while (ingress->spare_count)
-		weir_event_free(ingress->spare[--ingress->spare_count]);
-	weir_mem_free(ingress->gathers);
-	weir_mem_free(ingress->counters);
-	weir_mem_free(ingress->slab);
-	weir_worker_fini(&ingress->worker);
-	weir_mem_free(ingress);
-}
-
-/* ---- figures -------------------------------------------------------------- */
-
-void weir_ingress_add_figures(const struct weir_ingress *ingress, size_t channel, struct weir_ingress_figures *ret)
-{
-	const struct weir_ingress_counters *counters = &ingress->counters[channel];
-
-	ret->accepted += weir_figure_get(&counters->accepted);
-	ret->bytes += weir_figure_get(&counters->bytes);
-	ret->rejected += weir_figure_get(&counters->rejected);
-	ret->unavailable += weir_figure_get(&counters->unavailable);
-}
-
-void weir_ingress_add_server_figures(const struct weir_ingress *ingress, struct weir_ingress_server_figures *ret)
-{
-	const struct weir_http_server_stats *stats = weir_http_server_stats(ingress->server);
-
-	ret->connections += weir_figure_get(&stats->connections);
-	ret->accepted += weir_figure_get(&stats->accepted);
-	ret->refused += weir_figure_get(&stats->refused);
-	ret->requests += weir_figure_get(&stats->requests);
-	ret->malformed += weir_figure_get(&stats->malformed);
-	ret->timeouts += weir_figure_get(&stats->timeouts);
-	ret->bytes_in += weir_figure_get(&stats->bytes_in);
 }

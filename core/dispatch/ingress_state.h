@@ -57,6 +57,13 @@ struct weir_ingress {
 	void *drained_ctx;
 };
 
+/* ---- ingress.c ------------------------------------------------------------ */
+
+/* For the server, the publisher and the loop. */
+void weir_ingress_request(void *ctx, struct weir_http_request *request);
+void weir_ingress_published(void *ctx, uint64_t tag, int code);
+void weir_ingress_end_turn(struct weir_hook *hook);
+
 /* NULL: as many as may be are under way. */
 struct weir_ingress_pending *weir_ingress_pend(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
 					       struct weir_http_request *request);
@@ -67,6 +74,8 @@ void weir_ingress_refuse(struct weir_ingress *ingress, const struct weir_ingress
 			 struct weir_http_request *request, int code, const char *text);
 /* Publishes what was gathered for a channel, so that what follows stays behind it. */
 void weir_ingress_flush(struct weir_ingress *ingress, const struct weir_ingress_channel *channel);
+
+/* ---- ingress_batch.c ------------------------------------------------------ */
 
 /* A request in batch mode: all of its events or none. */
 void weir_ingress_batch(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
