@@ -2,7 +2,10 @@
 /* config/defaults: defaults that depend on where Weir was installed and started. */
 #include "config/internal.h"
 
+#include <dlfcn.h>
+#include <link.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,10 +23,23 @@ static const char *keep(weir_config *config, struct weir_dynbuf *text)
 	return kept;
 }
 
-/* The folder of the running program; len 0: not known, or one that a list cannot hold. */
-static struct weir_buf program_folder(char path[4096])
+/* What this code is in: libweir.so, with an absolute path, or the program. */
+static ssize_t code_path(char path[4096], bool *library)
 {
-	ssize_t len = readlink("/proc/self/exe", path, 4096);
+	static const char here;
+	struct link_map *map = NULL;
+	Dl_info info;
+
+	*library = dladdr1(&here, &info, (void **)&map, RTLD_DL_LINKMAP) && map && map->l_name && map->l_name[0] == '/';
+	if (!*library)
+		return readlink("/proc/self/exe", path, 4096);
+	return realpath(map->l_name, path) ? (ssize_t)strlen(path) : -1;
+}
+
+/* The folder of the library or program; len 0: not known, or one that a list cannot hold. */
+static struct weir_buf code_folder(char path[4096], bool *library)
+{
+	ssize_t len = code_path(path, library);
 	struct weir_buf none = { path, 0 };
 
 	if (len <= 0 || len >= 4000 || memchr(path, ',', (size_t)len))
@@ -31,6 +47,15 @@ static struct weir_buf program_folder(char path[4096])
 	while (len > 1 && path[len - 1] != '/')
 		len--;
 	return (struct weir_buf){ path, (size_t)len - 1 };
+}
+
+/* Takes `end` off `folder`, if it ends with that and is more. */
+static bool take_end(struct weir_buf *folder, struct weir_buf end)
+{
+	if (folder->len <= end.len || memcmp((const char *)folder->ptr + folder->len - end.len, end.ptr, end.len) != 0)
+		return false;
+	folder->len -= end.len;
+	return true;
 }
 
 static void add_folder(struct weir_dynbuf *list, struct weir_buf start, const char *end)
@@ -43,24 +68,25 @@ static void add_folder(struct weir_dynbuf *list, struct weir_buf start, const ch
 
 /*
  * Nearest first, so that a program finds the drivers that were built with it:
- * where `cmake --install` puts them beside the program's bin, wherever that is,
- * or where a build does; then where they were configured to be installed.
+ * where `cmake --install` puts them beside the program's bin or the library's
+ * folder, wherever that is, or where a build does; then where they were
+ * configured to be installed.
  */
 static const char *driver_folders(weir_config *config)
 {
 	static const char installed[] = "/" WEIR_LIBDIR "/weir/drivers";
-	const struct weir_buf prefix = WEIR_STR(WEIR_PREFIX), bin = WEIR_STR("/bin");
+	const struct weir_buf prefix = WEIR_STR(WEIR_PREFIX), bin = WEIR_STR("/bin"), lib = WEIR_STR("/" WEIR_LIBDIR);
+	bool library;
 	char path[4096];
-	struct weir_buf program = program_folder(path), parent = program;
+	struct weir_buf folder = code_folder(path, &library);
 	struct weir_dynbuf list;
 
 	weir_dynbuf_init(&list, PATHS_MAX);
-	parent.len -= program.len > bin.len ? bin.len : 0;
-	if (program.len > bin.len && memcmp(path + parent.len, bin.ptr, bin.len) == 0) {
-		if (!weir_str_equal(parent, prefix))
-			add_folder(&list, parent, installed);
-	} else if (program.len) {
-		add_folder(&list, program, "/drivers");
+	if (take_end(&folder, library ? lib : bin)) {
+		if (!weir_str_equal(folder, prefix))
+			add_folder(&list, folder, installed);
+	} else if (folder.len) {
+		add_folder(&list, folder, "/drivers");
 	}
 	add_folder(&list, prefix, installed);
 	return keep(config, &list);

@@ -43,8 +43,8 @@ typedef struct weir_delivery weir_delivery;
 typedef void weir_log_fn(void *ctx, int level, const char *text);
 
 /*
- * Makes a runtime. Looks through the folders of `drivers.path` and reads the
- * drivers' notes; loads none of them yet. `config` must outlive it. `log` may
+ * Makes a runtime. Looks through the folders of `drivers.path`, by default those
+ * installed with the library, and reads the drivers' notes; loads none of them yet. `config` must outlive it. `log` may
  * be NULL. WEIR_ENOMEM.
  */
 int weir_runtime_open(const weir_config *config, weir_log_fn *log, void *log_ctx, weir_runtime **ret,
@@ -187,7 +187,7 @@ typedef void weir_notice_fn(void *ctx, const struct weir_notice *notice);
 struct weir_subscription_spec {
 	const char *name;        /* for people */
 	const char *uid;         /* identity of the durable position; NULL: the name */
-	enum weir_start start;   /* only when the subscription is new to the backend */
+	enum weir_start start;   /* only when the subscription is new to the backend; WEIR_ENOTSUP: it cannot replay */
 	int64_t start_value;
 	uint32_t window;         /* most deliveries out and not settled; also the credit given */
 	uint64_t window_bytes;   /* most bytes of them; 0: no bound but `window` */
