@@ -101,7 +101,8 @@ struct weir_backend {
 	struct weir_subscription *touched_subs;
 	weir_delivery **out;
 	int64_t next_expiry_ns;
-	bool dead; /* as `fatal` */
+	bool dead;                 /* as `fatal` */
+	int64_t throttle_quiet_ns; /* until when being slowed down is not logged again */
 
 	pthread_mutex_t map_lock;
 	struct weir_ptrmap subs, topics;

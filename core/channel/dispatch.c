@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "channel/internal.h"
 
+enum { THROTTLE_LOG_MS = 60000 };
+
 /* An event about something whose pointer the driver has not returned to its caller yet. */
 struct weir_early {
 	struct weir_early *next;
@@ -190,6 +192,19 @@ static void renew_caps(struct weir_backend *backend)
 	atomic_store_explicit(&backend->caps, link, memory_order_release);
 }
 
+/* The backend slows us down: nothing to do about it here, but somebody should know. */
+static void on_throttle(struct weir_backend *backend, const struct weir_driver_event *event)
+{
+	int64_t now = weir_clock_now_ns();
+	struct weir_error why;
+
+	if (now < backend->throttle_quiet_ns)
+		return;
+	backend->throttle_quiet_ns = weir_clock_after_ms(now, THROTTLE_LOG_MS);
+	weir_guard_error(&why, event->error, event->error ? event->error->code : WEIR_EAGAIN, "no reason given");
+	weir_backend_log(backend, 1, "the backend slows Weir down: %s", why.text);
+}
+
 static void on_topic(struct weir_backend *backend, struct weir_channel *channel, const struct weir_driver_event *event)
 {
 	bool failed = event->type == WEIR_EV_TOPIC_FAILED;
@@ -303,6 +318,9 @@ static bool on_instance(struct weir_backend *backend, const struct weir_driver_e
 	case WEIR_EV_FATAL:
 		weir_dispatch_fatal(backend, event->error);
 		return true;
+	case WEIR_EV_THROTTLE:
+		on_throttle(backend, event);
+		return event->sub == NULL;
 	case WEIR_EV_WRITABLE:
 		return true;
 	default:
@@ -320,8 +338,8 @@ static bool dispatch_one(struct weir_backend *backend, const struct weir_driver_
 {
 	if (on_instance(backend, event))
 		return true;
-	/* Of a newer driver, or nothing that concerns anybody. */
-	if (event->type == 0 || event->type > WEIR_EV_FATAL || (event->type == WEIR_EV_THROTTLE && !event->sub))
+	/* Of a newer driver. */
+	if (event->type == 0 || event->type > WEIR_EV_FATAL)
 		return true;
 	if (object == &too_early)
 		return keep_early(backend, event);

@@ -131,7 +131,7 @@ void weir_guard_error(struct weir_error *to, const struct weir_error *from, int 
 
 	if (!to)
 		return;
-	weir_fail(&copy, code, "%s", fallback);
+	weir_fail(&copy, weir_code_name(code)[0] == '?' ? WEIR_EUNKNOWN : code, "%s", fallback);
 	if (from) {
 		if (from->retry <= WEIR_RETRY_AFTER_REOPEN)
 			copy.retry = from->retry;

@@ -364,6 +364,24 @@ static void a_failed_subscription_tells_why(void **state)
 	assert_string_equal(err.text, "no rights");
 }
 
+static void a_reason_that_makes_no_sense_is_brought_into_range(void **state)
+{
+	static struct weir_error why = { .size = 1, .code = 60000, .retry = 99, .scope = 99 };
+	struct weir_error err = WEIR_ERROR_INIT;
+	weir_subscription *sub;
+
+	(void)state;
+	memset(why.text, '\n', sizeof why.text);
+	rig_open();
+	sub = rig_subscribe("s", 10);
+	fake_push((struct weir_driver_event){ .type = WEIR_EV_SUB_FAILED, .sub = fake_sub(0), .error = &why });
+	rig_settle_down();
+	assert_int_equal(weir_subscription_ready(sub, &err), WEIR_EUNKNOWN);
+	assert_true(err.retry <= WEIR_RETRY_AFTER_REOPEN);
+	assert_int_equal(strnlen(err.text, sizeof err.text), sizeof err.text - 1);
+	assert_null(strchr(err.text, '\n'));
+}
+
 static void while_the_backend_is_down_nothing_is_ready(void **state)
 {
 	static struct weir_error why = { .size = sizeof why, .code = WEIR_EUNAVAIL, .text = "connection refused" };
@@ -425,6 +443,7 @@ int main(void)
 		CASE(a_subscription_is_ready_when_the_driver_has_said_so),
 		CASE(a_ready_event_that_comes_before_subscribe_returns_is_not_lost),
 		CASE(a_failed_subscription_tells_why),
+		CASE(a_reason_that_makes_no_sense_is_brought_into_range),
 		CASE(while_the_backend_is_down_nothing_is_ready),
 		CASE(a_subscription_that_the_driver_refuses_leaves_nothing),
 	};

@@ -282,6 +282,18 @@ static void events_that_make_no_sense_do_no_harm(void **state)
 	rig_wait(rig.completion_count == 1);
 }
 
+static void being_slowed_down_is_logged_but_not_each_time(void **state)
+{
+	static struct weir_error why = { .size = sizeof why, .code = WEIR_EAGAIN, .text = "quota exceeded" };
+
+	(void)state;
+	rig_open();
+	for (int i = 0; i < 5; i++)
+		fake_push((struct weir_driver_event){ .type = WEIR_EV_THROTTLE, .error = &why });
+	rig_settle_down();
+	assert_int_equal(rig_log_count("the backend slows Weir down: quota exceeded"), 1);
+}
+
 static void a_poll_that_fails_is_tried_again(void **state)
 {
 	unsigned polls;
@@ -553,6 +565,7 @@ int main(void)
 		CASE(changed_capabilities_hold_from_then_on),
 		CASE(an_open_backend_tells_how_it_is_doing),
 		CASE(events_that_make_no_sense_do_no_harm),
+		CASE(being_slowed_down_is_logged_but_not_each_time),
 		CASE(a_poll_that_fails_is_tried_again),
 		CASE(a_poll_that_says_fatal_makes_the_instance_dead),
 		CASE(a_descriptor_that_stays_readable_does_not_keep_the_pump_busy),
