@@ -226,12 +226,30 @@ static bool is_channels(const struct weir_entry *entry)
 	return strcmp(entry->key, "channels") == 0;
 }
 
+/* `--set channels=[...` that is no JSON came as a string. */
+static bool is_broken_json(weir_config *config, const struct weir_entry *entry)
+{
+	struct weir_place place = { entry->place.source, { 0, 0 } };
+	struct weir_tree_error err;
+	struct weir_node *node;
+
+	if (!entry->input.text || entry->input.node->kind != WEIR_JSON_STRING ||
+	    weir_tree_parse(entry->input.raw, &config->arena, &node, &err) != WEIR_EINVAL)
+		return false;
+	place.at = err.at;
+	weir_config_problem_add(config, &place, entry->key, "is not JSON: %s", err.text);
+	return true;
+}
+
 static void read_entry(weir_config *config, const struct weir_entry *entry)
 {
 	struct reader reader = { config, entry->place.source };
-	const struct weir_node *node = items_of(&reader, entry->input.node, "channels");
+	const struct weir_node *node;
 	char path[PATH_SIZE];
 
+	if (is_broken_json(config, entry))
+		return;
+	node = items_of(&reader, entry->input.node, "channels");
 	for (size_t i = 0; node && !config->no_memory; node = node->next, i++) {
 		snprintf(path, sizeof path, "channels[%zu]", i);
 		read_channel(&reader, node, path, &config->channels[config->channel_count++]);

@@ -246,6 +246,13 @@ static void read_section(struct reading *reading)
 	}
 }
 
+/* Given, if wrongly: that has been said, and is not the same as missing. */
+static bool is_given(const struct reading *reading, const struct weir_option *option)
+{
+	return sibling_of(reading, option, false) ||
+	       (option->flags & WEIR_OPTION_SECRET && sibling_of(reading, option, true));
+}
+
 /* A driver may write a default of a duration as users do, "PT0.2S", or as it is handed over: in milliseconds. */
 static bool is_handed_over(const struct weir_option *option)
 {
@@ -270,7 +277,7 @@ static void fill_absent(struct reading *reading)
 			add(reading, option->key,
 			    is_handed_over(option) ? option->fallback
 						   : read_value(reading, option, &input, &place, key));
-		else if (option->flags & WEIR_OPTION_REQUIRED && !reading->code)
+		else if (option->flags & WEIR_OPTION_REQUIRED && !is_given(reading, option))
 			refuse(reading, &(struct weir_place){ "configuration", { 0, 0 } }, key,
 			       "is not set, and the driver needs it: %s", option->help);
 	}

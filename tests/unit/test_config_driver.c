@@ -171,6 +171,12 @@ static void a_required_key_must_be_set(void **state)
 		       "configuration: acme.url: is not set, and the driver needs it: Where the backend is.");
 }
 
+static void a_required_key_with_a_wrong_value_is_not_called_missing(void **state)
+{
+	(void)state;
+	assert_refused(config_of("{\"acme.url\": 5}"), "c.json:1:14: acme.url: must be a string, not a number");
+}
+
 static void ranges_and_choices_of_options_hold(void **state)
 {
 	(void)state;
@@ -192,7 +198,9 @@ static void every_mistake_of_a_section_becomes_a_problem(void **state)
 
 	(void)state;
 	assert_int_equal(weir_config_check_driver(config, &driver, &err), WEIR_EINVAL);
-	assert_non_null(weir_config_problem(config, 2));
+	/* Three wrong ones, and the url that is missing. */
+	assert_non_null(weir_config_problem(config, 3));
+	assert_null(weir_config_problem(config, 4));
 	assert_string_equal(err.text, weir_config_problem(config, 0));
 	weir_config_free(config);
 }
@@ -445,6 +453,7 @@ int main(void)
 		cmocka_unit_test(the_environment_reaches_keys_whose_capitals_it_cannot_tell),
 		cmocka_unit_test(an_unknown_key_names_the_nearest_one),
 		cmocka_unit_test(a_required_key_must_be_set),
+		cmocka_unit_test(a_required_key_with_a_wrong_value_is_not_called_missing),
 		cmocka_unit_test(ranges_and_choices_of_options_hold),
 		cmocka_unit_test(every_mistake_of_a_section_becomes_a_problem),
 		cmocka_unit_test(a_section_that_no_driver_reads_is_a_mistake),
