@@ -248,7 +248,6 @@ void weir_http_connection_close_idle(struct weir_http_connection *connection)
 {
 	if (!is_idle(connection) || connection->readable)
 		return;
-	connection->closing = true;
 	weir_http_connection_drop_request(connection, true);
 	linger(connection);
 	arm(connection);

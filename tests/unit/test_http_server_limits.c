@@ -60,6 +60,8 @@ static void check_408(int fd)
 	assert_int_equal(answer.status, 408);
 	assert_true(http_at_end(fd));
 	assert_int_equal(stats()->timeouts, 1);
+	assert_int_equal(stats()->malformed, 1);
+	assert_int_equal(stats()->requests, 0);
 }
 
 static void slow_head_is_408(void **state)

@@ -176,6 +176,17 @@ static void client_that_leaves_is_noticed_without_a_write(void **state)
 	assert_null(streamer->stream);
 }
 
+static void client_that_had_closed_its_side_is_taken_for_gone(void **state)
+{
+	struct streamer *streamer = *state;
+	int fd = http_connect(streamer->fixture.port);
+
+	http_send_text(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n" GET);
+	shutdown(fd, SHUT_WR);
+	http_fixture_wait(&streamer->gone, 1);
+	close(fd);
+}
+
 static void server_that_ends_tells_its_streams(void **state)
 {
 	struct streamer *streamer = *state;
@@ -221,6 +232,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(http_1_0_gets_the_plain_bytes_and_the_end, start, stop),
 		cmocka_unit_test_setup_teardown(head_gets_no_bytes, start, stop),
 		cmocka_unit_test_setup_teardown(client_that_leaves_is_noticed_without_a_write, start, stop),
+		cmocka_unit_test_setup_teardown(client_that_had_closed_its_side_is_taken_for_gone, start, stop),
 		cmocka_unit_test_setup_teardown(server_that_ends_tells_its_streams, start, stop),
 		cmocka_unit_test_setup_teardown(client_that_does_not_read_makes_write_say_again, start, stop),
 	};
