@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,10 +33,21 @@ struct weir_quarantine {
 	pthread_t thread;
 
 	/* the thread's own */
-	int folder_fd;
+	int folder_fd;       /* while a queue is written */
+	struct stat counted; /* the folder whose `files` these are */
 	uint64_t files;
+	char run[17]; /* makes names differ from those of other processes, also in containers, where all have one pid */
 	uint64_t sequence;
 };
+
+static void make_run(char *run, size_t size)
+{
+	uint64_t number;
+
+	if (getrandom(&number, sizeof number, GRND_NONBLOCK) != sizeof number)
+		number = (uint64_t)weir_clock_now_ns() << 16 ^ (uint64_t)getpid();
+	snprintf(run, size, "%016" PRIx64, number);
+}
 
 int weir_quarantine_new(const char *folder, uint64_t max_files, struct weir_quarantine **ret, struct weir_error *err)
 {
@@ -48,6 +60,7 @@ int weir_quarantine_new(const char *folder, uint64_t max_files, struct weir_quar
 		weir_mem_free(quarantine);
 		return weir_fail(err, WEIR_ENOMEM, "out of memory");
 	}
+	make_run(quarantine->run, sizeof quarantine->run);
 	quarantine->max_files = max_files;
 	quarantine->folder_fd = -1;
 	pthread_mutex_init(&quarantine->lock, NULL);
@@ -68,6 +81,31 @@ static int fail_errno(struct weir_error *err, const char *what, const char *fold
 
 /* ---- the folder ----------------------------------------------------------- */
 
+/* Makes the entry of a folder in the one above it durable: else its files could go with it. */
+static int sync_above(const char *path)
+{
+	char above[4096];
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) + 1 : 1;
+	int fd, result;
+
+	memcpy(above, slash ? path : ".", len);
+	above[len] = '\0';
+	fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	result = fsync(fd);
+	close(fd);
+	return result;
+}
+
+static int make_one(const char *path)
+{
+	if (mkdir(path, 0700) == 0)
+		return sync_above(path);
+	return errno == EEXIST ? 0 : -1;
+}
+
 /* mkdir -p, only for the user. A part that is there already is left as it is. */
 static int make_folders(const char *folder)
 {
@@ -83,7 +121,7 @@ static int make_folders(const char *folder)
 		if (path[i] != '/' && path[i] != '\0')
 			continue;
 		path[i] = '\0';
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		if (make_one(path) < 0)
 			return -1;
 		path[i] = folder[i];
 	}
@@ -115,23 +153,45 @@ static int count_files(int folder_fd, uint64_t *ret)
 	return 0;
 }
 
+static void close_folder(struct weir_quarantine *quarantine)
+{
+	if (quarantine->folder_fd >= 0)
+		close(quarantine->folder_fd);
+	quarantine->folder_fd = -1;
+}
+
+/* Files of a folder are counted once, and again if another one has taken its place. */
+static int count_again(struct weir_quarantine *quarantine)
+{
+	struct stat now;
+
+	if (fstat(quarantine->folder_fd, &now) < 0)
+		return -1;
+	if (now.st_dev == quarantine->counted.st_dev && now.st_ino == quarantine->counted.st_ino)
+		return 0;
+	if (count_files(quarantine->folder_fd, &quarantine->files) < 0)
+		return -1;
+	quarantine->counted = now;
+	return 0;
+}
+
+/* By its name for each queue: people move the folder away, or remove it, to be rid of what is in it. */
 static int open_folder(struct weir_quarantine *quarantine, struct weir_error *err)
 {
-	int fd;
+	int code = WEIR_OK;
 
 	if (quarantine->folder_fd >= 0)
 		return WEIR_OK;
 	if (make_folders(quarantine->folder) < 0)
 		return fail_errno(err, "make the folder", quarantine->folder);
-	fd = open(quarantine->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	quarantine->folder_fd = open(quarantine->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (quarantine->folder_fd < 0)
 		return fail_errno(err, "open the folder", quarantine->folder);
-	if (count_files(fd, &quarantine->files) < 0) {
-		close(fd);
-		return fail_errno(err, "list the folder", quarantine->folder);
+	if (count_again(quarantine) < 0) {
+		code = fail_errno(err, "list the folder", quarantine->folder);
+		close_folder(quarantine);
 	}
-	quarantine->folder_fd = fd;
-	return WEIR_OK;
+	return code;
 }
 
 /* ---- writing -------------------------------------------------------------- */
@@ -193,7 +253,7 @@ static int write_job(struct weir_quarantine *quarantine, struct weir_quarantine_
 				 "quarantine: \"%s\" is full (%" PRIu64 " events): look at them and take them away, or "
 				 "raise dispatcher.quarantine.maxEvents",
 				 quarantine->folder, quarantine->files);
-	snprintf(job->name, sizeof job->name, "%" PRId64 "-%ld-%06" PRIu64 SUFFIX, weir_clock_wall_ms(), (long)getpid(),
+	snprintf(job->name, sizeof job->name, "%" PRId64 "-%s-%06" PRIu64 SUFFIX, weir_clock_wall_ms(), quarantine->run,
 		 ++quarantine->sequence);
 	snprintf(temporary, sizeof temporary, ".%s", job->name);
 	if (write_file(quarantine->folder_fd, job->name, temporary, job->text) < 0)
@@ -214,6 +274,7 @@ static void write_queue(struct weir_quarantine *quarantine, struct weir_quaranti
 	}
 	if (quarantine->folder_fd >= 0 && fsync(quarantine->folder_fd) < 0)
 		fail_errno(&sync_error, "sync the folder", quarantine->folder);
+	close_folder(quarantine);
 	for (job = queue; job; job = next) {
 		next = job->next;
 		if (!job->error.code)
@@ -278,8 +339,6 @@ void weir_quarantine_free(struct weir_quarantine *quarantine)
 	pthread_mutex_unlock(&quarantine->lock);
 	if (quarantine->started)
 		pthread_join(quarantine->thread, NULL);
-	if (quarantine->folder_fd >= 0)
-		close(quarantine->folder_fd);
 	pthread_cond_destroy(&quarantine->wake);
 	pthread_mutex_destroy(&quarantine->lock);
 	weir_mem_free(quarantine->folder);

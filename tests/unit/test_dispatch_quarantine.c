@@ -203,6 +203,51 @@ static void a_folder_that_cannot_be_made_is_an_error_and_tried_again_later(void 
 	weir_quarantine_free(quarantine);
 }
 
+static void a_folder_that_is_removed_is_made_again(void **state)
+{
+	struct fixture *fixture = *state;
+	struct weir_quarantine *quarantine = make_quarantine(fixture, 1);
+	char name[512];
+
+	write_jobs(fixture, quarantine, 1);
+	assert_int_equal(count_entries(fixture, name, sizeof name), 1);
+	assert_int_equal(unlink(name), 0);
+	assert_int_equal(rmdir(fixture->folder), 0);
+	write_jobs(fixture, quarantine, 1);
+	assert_int_equal(fixture->jobs[0].error.code, WEIR_OK);
+	assert_int_equal(count_entries(fixture, NULL, 0), 1);
+	weir_quarantine_free(quarantine);
+}
+
+static void a_folder_that_is_moved_away_is_not_written_to(void **state)
+{
+	struct fixture *fixture = *state;
+	struct weir_quarantine *quarantine = make_quarantine(fixture, 1);
+	char away[128];
+
+	snprintf(away, sizeof away, "%s/away", fixture->root);
+	write_jobs(fixture, quarantine, 1);
+	assert_int_equal(rename(fixture->folder, away), 0);
+	write_jobs(fixture, quarantine, 1);
+	assert_int_equal(fixture->jobs[0].error.code, WEIR_OK);
+	assert_int_equal(count_entries(fixture, NULL, 0), 1);
+	weir_quarantine_free(quarantine);
+}
+
+/* Replicas in containers share a folder, and all have the same pid. */
+static void processes_with_one_pid_do_not_overwrite_each_other(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int i = 0; i < 20; i++) {
+		struct weir_quarantine *quarantine = make_quarantine(fixture, 100);
+
+		write_jobs(fixture, quarantine, 1);
+		weir_quarantine_free(quarantine);
+	}
+	assert_int_equal(count_entries(fixture, NULL, 0), 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +257,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(beyond_the_maximum_is_refused_and_says_what_to_do, make, unmake),
 		cmocka_unit_test_setup_teardown(files_of_an_earlier_run_count, make, unmake),
 		cmocka_unit_test_setup_teardown(room_made_by_hand_is_noticed, make, unmake),
+		cmocka_unit_test_setup_teardown(a_folder_that_is_removed_is_made_again, make, unmake),
+		cmocka_unit_test_setup_teardown(a_folder_that_is_moved_away_is_not_written_to, make, unmake),
+		cmocka_unit_test_setup_teardown(processes_with_one_pid_do_not_overwrite_each_other, make, unmake),
 		cmocka_unit_test_setup_teardown(a_folder_that_cannot_be_made_is_an_error_and_tried_again_later, make,
 						unmake),
 	};
