@@ -3,21 +3,18 @@
 #include "cli/cmd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/near.h"
 
 static const struct weir_cmd *const commands[] = {
-	&weir_cmd_serve,
-	&weir_cmd_publish,
-	&weir_cmd_tail,
-	&weir_cmd_drivers,
-	&weir_cmd_config,
-	&weir_cmd_version,
+	&weir_cmd_serve, &weir_cmd_publish, &weir_cmd_tail, &weir_cmd_drivers, &weir_cmd_config, &weir_cmd_version,
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -89,10 +86,25 @@ static int finish_output(int code)
 	return code ? code : WEIR_EXIT_FAILED;
 }
 
+/* Whoever started us may have closed them. The next file opened, a store perhaps, would be taken for standard error. */
+static int fill_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -1;
+	return close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const struct weir_cmd *cmd;
 
+	if (fill_standard_streams() < 0)
+		return WEIR_EXIT_FAILED;
 	/* A connection or a pipe that the other side closed is an error of one write, not the end of the process. */
 	signal(SIGPIPE, SIG_IGN);
 	weir_log_set(log_line, NULL, WEIR_LOG_WARNING);

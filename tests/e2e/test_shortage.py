@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs out: descriptors, and the patience of who reads the log."""
 import contextlib
+import fcntl
+import os
 import resource
 import socket
+import time
 import unittest
 
-from harness import DEADLINE, TestCase, channel, event_headers, subscription
+from harness import DEADLINE, TestCase, channel, closed_port, event_headers, subscription
 
 
 class Descriptors(TestCase):
@@ -31,6 +34,51 @@ class Descriptors(TestCase):
         server = self.weir(channel(), kind="InMemoryChannel", start=False)
         server.start(before=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)))
         self.assertEqual(resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE), (hard, hard))
+
+
+class Log(TestCase):
+    """Where the log goes is somebody else's, who may not read it, or have closed it."""
+
+    def start_unheard(self, before):
+        config = {"dispatcher": {"listen": f"127.0.0.1:{closed_port()}", "admin": f"127.0.0.1:{closed_port()}"},
+                  "log": {"level": "debug"}}  # fmt: skip
+        server = self.weir(channel(subscription("http://127.0.0.1:9/")), start=False, config=config)
+        server.port, server.admin_port = (
+            int(server.config["dispatcher"][key].rsplit(":", 1)[1]) for key in ("listen", "admin")
+        )
+        server.start(wait=False, before=before)
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            with contextlib.suppress(OSError):
+                if server.get("/readyz").status == 200:
+                    return server
+            self.assertLess(time.monotonic(), deadline, "it is not ready")
+            time.sleep(0.02)
+
+    def check_events(self, server):
+        """Each of them makes a line, or more."""
+        for number in range(300):
+            server.send("/shop/orders", str(number))
+        server.wait_quarantine(300)
+        self.assertEqual(server.get("/healthz").status, 200)
+        self.assertEqual(server.stop(), 0)
+
+    def test_a_pipe_that_nobody_reads_holds_nothing_up(self):
+        reads, writes = os.pipe()
+        self.addCleanup(os.close, reads)
+        fcntl.fcntl(writes, fcntl.F_SETPIPE_SZ, 4096)
+        server = self.start_unheard(lambda: os.dup2(writes, 2))
+        os.close(writes)
+        self.check_events(server)
+
+    def test_a_disk_that_is_full_holds_nothing_up(self):
+        self.check_events(self.start_unheard(lambda: os.dup2(os.open("/dev/full", os.O_WRONLY), 2)))
+
+    def test_a_closed_stream_is_not_taken_for_a_file_that_is_opened_later(self):
+        server = self.start_unheard(lambda: os.closerange(0, 3))
+        files = [os.readlink(f"/proc/{server.process.pid}/fd/{fd}") for fd in range(3)]
+        self.assertEqual(files, ["/dev/null"] * 3)
+        self.check_events(server)
 
 
 if __name__ == "__main__":
