@@ -19,6 +19,7 @@ enum {
 	ADDRESSES_MAX = 16,
 	ANSWER_MAX = 64 * 1024 * 1024,
 	BUFFERED = 4 * 1024 * 1024,         /* of requests */
+	IDLE_MS = 5000,                     /* connections that ask for nothing must not keep a health check out */
 	STREAM_BUFFERED = 256 * 1024,       /* of a tail, waiting for its reader */
 	STREAM_STALLED_MS = 10 * 60 * 1000, /* until a tail whose reader does not read is cut off */
 };
@@ -246,8 +247,10 @@ static int open_server(struct weir_admin *admin, struct weir_error *err)
 {
 	struct weir_http_server_options options = {
 		.limits = { .max_body_bytes = STREAM_BUFFERED,
-			    .max_connections = 64,
-			    .max_connections_per_peer = 64,
+			    .max_connections = 256,
+			    .max_connections_per_peer = 128,
+			    .idle_timeout_ms = IDLE_MS,
+			    .header_timeout_ms = IDLE_MS,
 			    .max_buffered_bytes = BUFFERED,
 			    .write_timeout_ms = STREAM_STALLED_MS },
 		.handler = on_request,

@@ -29,6 +29,15 @@ class Descriptors(TestCase):
             self.assertEqual(server.get("/healthz").status, 200)
             self.assertFalse(server.said("paused"))
 
+    def test_idle_connections_do_not_keep_health_checks_out(self):
+        server = self.weir(channel(), kind="InMemoryChannel")
+        with contextlib.ExitStack() as idle:
+            for _ in range(100):
+                idle.enter_context(socket.create_connection(("127.0.0.1", server.admin_port), DEADLINE))
+            self.assertEqual(server.get("/healthz").status, 200)
+            with socket.create_connection(("127.0.0.1", server.admin_port), DEADLINE) as one:
+                self.assertEqual(one.recv(1), b"")  # they do not stay
+
     def test_the_soft_limit_is_raised(self):
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         server = self.weir(channel(), kind="InMemoryChannel", start=False)
