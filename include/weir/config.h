@@ -5,11 +5,12 @@
  * A configuration is built from layers; a later layer wins, key by key:
  *   1. built-in defaults
  *   2. files, in the order they were added (strict JSON)
- *   3. override manifests named under `overrides`
+ *   3. override manifests and mounted folders named under `overrides`
  *   4. the environment: WEIR_ + key in upper case, '.' written as "__"
  *   5. settings given one by one (`--set`)
- * Keys are dotted paths, "dispatcher.listen"; members of the array `channels`
- * are objects and not addressed by a dotted key.
+ * This order holds whatever order they are added in. Keys are dotted paths,
+ * "dispatcher.listen"; members of the array `channels` are objects and not
+ * addressed by a dotted key, and the channels of all layers add up.
  *
  * Everything wrong is collected, not only the first mistake: each problem has
  * file, line, column, key, what is allowed, and the nearest valid key. A
@@ -53,7 +54,7 @@ int weir_config_add_environment(weir_config *config, char *const *environment);
 int weir_config_add_setting(weir_config *config, const char *assignment);
 
 /*
- * Resolves the layers, checks every key, type, range and relation, and fills
+ * Reads what `overrides` names, resolves the layers, checks every key, type, range and relation, and fills
  * what weir_config_get* return. Call once. WEIR_EINVAL if there is a problem;
  * *err is the first, the others are had with weir_config_problem().
  */

@@ -80,6 +80,23 @@ class Check(WeirTest):
             self.succeed("config", "check", "-c", SOURCE / "configs" / name)
 
 
+class Serve(WeirTest):
+    """`weir serve` and `weir config check` run the same checks, so they say the same."""
+
+    def test_a_wrong_configuration_does_not_start(self):
+        channel = {"namespace": "n", "name": "a", "kind": "InMemoryChannel"}
+        for number, wrong in enumerate([
+                {"log.level": "loud"}, {"logg.level": "debug"}, {"memory.maxBytes": 1, "channels": [channel]},
+                {"channels": [{**channel, "kind": "CarrierPigeonChannel"}]},
+                {"channels": [{**channel, "subscriptions": [{"name": "s", "subscriber": "http://169.254.169.254/"}]}]},
+                {"overrides": ["missing.yaml"]}]):
+            path = self.write(f"{number}.json", json.dumps(wrong))
+            checked = self.fails(CONFIG, "config", "check", "-c", path)
+            served = self.fails(CONFIG, "serve", "-c", path, timeout=10)
+            self.assertEqual(served.err, checked.err)
+            self.assertNotEqual(served.err, "")
+
+
 class Show(WeirTest):
     settings = ("channel.default.kind=InMemoryChannel",)
 
