@@ -46,7 +46,9 @@ static void do_write(void *ctx)
 {
 	struct streamer *streamer = ctx;
 
-	streamer->result = weir_http_stream_write(streamer->stream, streamer->bytes);
+	streamer->result = WEIR_EAGAIN;
+	if (streamer->stream)
+		streamer->result = weir_http_stream_write(streamer->stream, streamer->bytes);
 }
 
 static void do_end(void *ctx)
@@ -224,6 +226,25 @@ static void client_that_does_not_read_makes_write_say_again(void **state)
 	http_fixture_wait(&streamer->gone, 1);
 }
 
+static void client_that_does_not_read_for_long_is_given_up(void **state)
+{
+	struct weir_http_limits limits = { .max_body_bytes = 100000, .write_timeout_ms = 60 };
+	struct streamer *streamer = *state;
+	static char piece[50000];
+	int fd;
+
+	http_fixture_stop(&streamer->fixture);
+	http_fixture_start(&streamer->fixture, &limits, begin, streamer);
+	fd = begin_stream(streamer, GET);
+	streamer->bytes = (struct weir_buf){ piece, sizeof piece };
+	do
+		http_fixture_call(&streamer->fixture, do_write, streamer);
+	while (streamer->result == WEIR_OK);
+	assert_int_equal(streamer->result, WEIR_EAGAIN);
+	http_fixture_wait(&streamer->gone, 1);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +256,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(client_that_had_closed_its_side_is_taken_for_gone, start, stop),
 		cmocka_unit_test_setup_teardown(server_that_ends_tells_its_streams, start, stop),
 		cmocka_unit_test_setup_teardown(client_that_does_not_read_makes_write_say_again, start, stop),
+		cmocka_unit_test_setup_teardown(client_that_does_not_read_for_long_is_given_up, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
