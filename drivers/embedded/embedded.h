@@ -426,6 +426,7 @@ struct batch {
 	int64_t expired_ms;         /* what is older may go, where no subscription needs it */
 	int code;                   /* of the whole */
 	int records_code;           /* of the records */
+	bool starved;               /* there was no memory for all cursors */
 	bool wrote;                 /* something was committed */
 	bool tried;                 /* a commit failed that had the records in it: they may be stored */
 	struct weir_error error;

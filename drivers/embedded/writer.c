@@ -146,8 +146,10 @@ static void take_cursors(struct weir_inst *inst, struct batch *batch)
 		struct reader *reader = weir_embedded_entry(inst->dirty.next, struct reader, dirty);
 		struct snapshot *snapshot = snapshot_new(reader);
 
+		/* It stays dirty: later, with more memory. */
+		batch->starved = !snapshot;
 		if (!snapshot)
-			return; /* stays dirty: later, with more memory */
+			return;
 		weir_embedded_unlink(&reader->dirty);
 		reader->saved_floor = weir_embedded_reader_floor(reader);
 		snapshot->next = batch->snapshots;
@@ -280,6 +282,13 @@ static void op_done(struct weir_inst *inst, struct op *op, int code)
 		free(op);
 }
 
+static int op_code(const struct op *op, const struct batch *batch)
+{
+	if (batch->code)
+		return batch->code;
+	return op->type == OP_FLUSH && batch->starved ? WEIR_ENOMEM : op->code;
+}
+
 /* Those that are not finished go before what has come since. */
 static void apply_ops(struct weir_inst *inst, struct batch *batch)
 {
@@ -291,7 +300,7 @@ static void apply_ops(struct weir_inst *inst, struct batch *batch)
 			*end = op;
 			end = &op->next;
 		} else {
-			op_done(inst, op, batch->code ? batch->code : op->code);
+			op_done(inst, op, op_code(op, batch));
 		}
 	}
 	if (!left)
@@ -415,7 +424,7 @@ static void apply(struct weir_inst *inst, struct batch *batch, int64_t now)
 	apply_cursors(inst, batch);
 	apply_trims(inst, batch);
 	apply_ops(inst, batch);
-	if (batch->code)
+	if (batch->code || batch->starved)
 		inst->retry_ns = now + retry_ns;
 	if (!inst->sync && !inst->unsynced_ns && batch->wrote)
 		inst->unsynced_ns = now;
@@ -514,7 +523,7 @@ static void *writer_run(void *arg)
 			give_up(inst, &batch);
 		else
 			write_batch(inst, &batch, now);
-		if (batch.code && inst->stop)
+		if ((batch.code || batch.starved) && inst->stop)
 			give_up(inst, &batch);
 		if (inst->unsynced_ns && (inst->stop || now >= inst->unsynced_ns + sync_os_ns))
 			sync_now(inst);

@@ -33,22 +33,11 @@ static void host_log(void *ctx, int level, const char *text)
 		fprintf(stderr, "driver[%d]: %s\n", level, text);
 }
 
-void harness_load(struct harness *h, const char *name)
+void harness_adopt(struct harness *h, weir_driver_init_fn *init)
 {
-	const char *build = getenv("WEIR_TEST_BUILD");
 	struct weir_error err = WEIR_ERROR_INIT;
-	weir_driver_init_fn *init;
-	char path[512], symbol[96];
-	void *library;
 
 	memset(h, 0, sizeof *h);
-	snprintf(path, sizeof path, "%s/drivers/weir-driver-%s.so", build ? build : "build", name);
-	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!library)
-		fail_msg("%s", dlerror());
-	snprintf(symbol, sizeof symbol, "weir_driver_%s_init", name);
-	*(void **)&init = dlsym(library, symbol);
-	assert_non_null(init);
 	h->init = init;
 	h->ops.size = sizeof h->ops;
 	assert_int_equal(init(WEIR_ABI_MAJOR, WEIR_ABI_MINOR, &h->ops, &err), WEIR_OK);
@@ -56,6 +45,23 @@ void harness_load(struct harness *h, const char *name)
 	/* In memory if possible: these tests are about what a driver does, not about the disk. */
 	snprintf(h->folder, sizeof h->folder, "%s/weir-test-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 	assert_non_null(mkdtemp(h->folder));
+}
+
+void harness_load(struct harness *h, const char *name)
+{
+	const char *build = getenv("WEIR_TEST_BUILD");
+	weir_driver_init_fn *init;
+	char path[512], symbol[96];
+	void *library;
+
+	snprintf(path, sizeof path, "%s/drivers/weir-driver-%s.so", build ? build : "build", name);
+	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!library)
+		fail_msg("%s", dlerror());
+	snprintf(symbol, sizeof symbol, "weir_driver_%s_init", name);
+	*(void **)&init = dlsym(library, symbol);
+	assert_non_null(init);
+	harness_adopt(h, init);
 }
 
 /* Writes value and the key's row; overrides are "key=value key=value". */

@@ -29,6 +29,8 @@ struct harness {
 
 /* Loads build/drivers/weir-driver-NAME.so. Makes a temporary folder. Opens nothing. */
 void harness_load(struct harness *h, const char *name);
+/* The same for a driver that is linked in. */
+void harness_adopt(struct harness *h, weir_driver_init_fn *init);
 /*
  * Opens with the table's defaults, a "path" in the temporary folder if there is
  * such an option, and `overrides`: "key=value" separated by blanks, may be NULL.
