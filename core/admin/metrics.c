@@ -45,7 +45,8 @@ static const struct row ingress_rows[] = {
 
 #define EGRESS(field) offsetof(struct weir_egress_figures, field)
 static const struct row egress_rows[] = {
-	{ "weir_egress_attempts", COUNTER, EGRESS(attempts), "POSTs made to the subscriber." },
+	{ "weir_egress_attempts", COUNTER, EGRESS(attempts),
+	  "POSTs made, also to reply targets and dead-letter sinks." },
 	{ "weir_egress_events_delivered", COUNTER, EGRESS(delivered), "Events acknowledged after a 2xx." },
 	{ "weir_egress_retries", COUNTER, EGRESS(retries), "Attempts after the first of a delivery." },
 	{ "weir_egress_events_dead_lettered", COUNTER, EGRESS(dead_lettered),
@@ -57,6 +58,7 @@ static const struct row egress_rows[] = {
 	{ "weir_egress_stale", COUNTER, EGRESS(stale), "Deliveries settled too late: they come again." },
 	{ "weir_egress_in_flight", GAUGE, EGRESS(in_flight), "POSTs under way." },
 	{ "weir_egress_waiting", GAUGE, EGRESS(waiting), "Deliveries that wait for a turn or a retry." },
+	{ "weir_egress_failing", GAUGE, EGRESS(failing), "1 if the last attempt at the subscriber failed." },
 };
 
 #define BACKEND(field) offsetof(struct weir_backend_info, field)

@@ -119,6 +119,7 @@ static struct json_object *subscription_object(struct builder *builder, const st
 	add_text(builder, object, "subscriber", view->subscriber);
 	add_bool(builder, object, "ready", view->ready);
 	add_error(builder, object, view->ready, &view->error);
+	add_bool(builder, object, "failing", figures->failing);
 	add_uint(builder, object, "attempts", figures->attempts);
 	add_uint(builder, object, "delivered", figures->delivered);
 	add_uint(builder, object, "retries", figures->retries);

@@ -66,8 +66,7 @@ static void get_limits(const struct weir_caps *caps, struct limit limits[LIMITS]
 static void print_row(const struct driver_view *view)
 {
 	if (!view->table) {
-		printf("%-20s  unusable: %s (%s)\n", view->info.kind[0] ? view->info.kind : "?", view->error.text,
-		       view->info.path);
+		printf("%-20s  unusable: %s\n", view->info.kind[0] ? view->info.kind : "?", view->error.text);
 		return;
 	}
 	printf("%-20s  %s\n%-20s  %s %s, ABI %" PRIu32 ".%" PRIu32 ", %s\n", view->info.kind, view->table->summary, "",

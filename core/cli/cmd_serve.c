@@ -8,6 +8,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <weir/version.h>
+
 #include "admin/admin.h"
 #include "base/clock.h"
 #include "base/dynbuf.h"
@@ -260,6 +262,7 @@ static int serve_run(void *options, char *const *args, size_t arg_count)
 	if (code)
 		return code;
 	log_as_configured(serve.config);
+	weir_log(WEIR_LOG_NOTICE, "weir %s starts as process %ld", weir_version(), (long)getpid());
 	code = weir_cli_check(serve.config, serve.runtime);
 	if (code) {
 		stop(&serve);

@@ -52,9 +52,9 @@ struct weir_ingress_figures {
 	uint64_t late;        /* persisted after the answer had to be 503; over all channels of its kind */
 };
 
-/* Monotone counters since start, for one subscription; the last four are gauges. */
+/* Monotone counters since start, for one subscription; those from in_flight on are gauges. */
 struct weir_egress_figures {
-	uint64_t attempts;      /* POSTs made */
+	uint64_t attempts;      /* POSTs made, also to reply targets and dead-letter sinks */
 	uint64_t delivered;     /* settled after a 2xx */
 	uint64_t retries;       /* attempts after the first of a delivery */
 	uint64_t dead_lettered; /* taken by the dead-letter sink */
@@ -67,6 +67,7 @@ struct weir_egress_figures {
 	uint64_t duration_buckets[16]; /* attempts that took at most weir_egress_bucket_ms[i]; last: all */
 	uint64_t in_flight;            /* POSTs under way */
 	uint64_t waiting;              /* handed out by the backend, waiting for a turn or a retry */
+	uint64_t failing;              /* 1: the last attempt at the subscriber, or at its reply's target, failed */
 	uint64_t lag;                  /* UINT64_MAX: not known */
 	int64_t oldest_ms;             /* age of the oldest delivery not settled; -1: none */
 };

@@ -71,7 +71,8 @@ int weir_dispatcher_drain(struct weir_dispatcher *dispatcher, int64_t deadline_n
 	wait_idle(dispatcher, deadline_ns);
 	code = weir_dispatcher_close(dispatcher, deadline_ns, &given_up, err);
 	if (given_up)
-		return weir_fail(err, WEIR_ETIMEDOUT, "%zu deliveries were not finished in time and will be made again",
+		return weir_fail(err, WEIR_ETIMEDOUT,
+				 "deliveries not finished in time, to be made again after the next start: %zu",
 				 given_up);
 	return code;
 }

@@ -209,6 +209,7 @@ static void view_counters(const struct weir_egress_counters *counters, struct we
 	}
 	ret->in_flight = weir_figure_get(&counters->in_flight);
 	ret->waiting = weir_figure_get(&counters->waiting);
+	ret->failing = weir_figure_get(&counters->failing);
 }
 
 static void view_backend(weir_subscription *subscription, struct weir_egress_figures *ret)

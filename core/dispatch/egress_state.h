@@ -65,6 +65,7 @@ struct weir_egress_counters {
 	weir_figure attempts, delivered, retries, dead_lettered, quarantined, replies, poison, stale, duration_ns;
 	weir_figure duration_buckets[WEIR_EGRESS_BUCKETS];
 	weir_figure in_flight, waiting;
+	weir_figure failing;            /* 1: the last attempt at the subscriber, or at its reply's target, failed */
 	weir_figure quarantine_failing; /* 1: the last try to write failed */
 };
 
@@ -88,7 +89,6 @@ struct weir_egress {
 	struct weir_egress *next_unsettled;
 
 	bool draining, closing;
-	bool failing; /* the last attempt at the subscriber, or at the target of its reply, failed */
 	void (*idle)(void *ctx);
 	void *idle_ctx;
 	struct weir_task drain_task;

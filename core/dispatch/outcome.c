@@ -205,17 +205,17 @@ static void note_failing(struct weir_egress_item *item)
 	struct weir_egress *egress = item->egress;
 	char why[WEIR_FAILURE_WORDS];
 
-	if (item->phase != WEIR_PHASE_SUBSCRIBER || egress->failing)
+	if (item->phase != WEIR_PHASE_SUBSCRIBER || weir_figure_get(&egress->counters.failing))
 		return;
-	egress->failing = true;
+	weir_figure_set(&egress->counters.failing, 1);
 	weir_egress_log(egress, WEIR_LOG_WARNING, "delivery fails: %s", weir_failure_words(item->failure, why));
 }
 
 static void note_working(struct weir_egress *egress)
 {
-	if (!egress->failing)
+	if (!weir_figure_get(&egress->counters.failing))
 		return;
-	egress->failing = false;
+	weir_figure_set(&egress->counters.failing, 0);
 	weir_egress_log(egress, WEIR_LOG_NOTICE, "delivery works again");
 }
 

@@ -2,12 +2,13 @@
 /* http/client_errors: libcurl's results in Weir's words. */
 #include "http/client_internal.h"
 
+#include <errno.h>
+
 static const struct {
 	CURLcode result;
 	struct weir_http_failure failure;
 } table[] = {
 	{ CURLE_COULDNT_RESOLVE_HOST, { WEIR_EUNAVAIL, "the host's name could not be resolved" } },
-	{ CURLE_COULDNT_CONNECT, { WEIR_EUNAVAIL, "no connection could be made" } },
 	{ CURLE_OPERATION_TIMEDOUT, { WEIR_ETIMEDOUT, "no connection within the time for connecting" } },
 	{ CURLE_ABORTED_BY_CALLBACK, { WEIR_ECANCELED, "given up" } },
 	{ CURLE_GOT_NOTHING, { WEIR_EIO, "the connection was closed without an answer" } },
@@ -33,6 +34,19 @@ static const struct {
 	{ CURLE_SSL_CLIENTCERT, { WEIR_ETLS, "the server asks for a client certificate" } },
 };
 
+/* Why no connection came about, as the system says of the last address that was tried. */
+static const char *connect_text(const struct weir_http_easy *easy)
+{
+	long number = 0;
+
+	curl_easy_getinfo(easy->handle, CURLINFO_OS_ERRNO, &number);
+	if (number == ECONNREFUSED)
+		return "the connection was refused: nothing listens there";
+	if (number == ENETUNREACH || number == EHOSTUNREACH)
+		return "there is no route to the host";
+	return "no connection could be made";
+}
+
 struct weir_http_failure weir_http_failure_of(const struct weir_http_easy *easy, CURLcode result)
 {
 	if (result == CURLE_OK)
@@ -41,6 +55,8 @@ struct weir_http_failure weir_http_failure_of(const struct weir_http_easy *easy,
 		return (struct weir_http_failure){
 			WEIR_ENOPERM, "the host's name resolved only to addresses that may not be posted to"
 		};
+	if (result == CURLE_COULDNT_CONNECT)
+		return (struct weir_http_failure){ WEIR_EUNAVAIL, connect_text(easy) };
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
 		if (table[i].result == result)
 			return table[i].failure;

@@ -277,6 +277,19 @@ static void inst_free(struct weir_inst *inst)
 	free(inst);
 }
 
+/* Where it is, whatever the working folder, and what was found there. */
+static void say_opened(const struct weir_inst *inst)
+{
+	struct weir_embedded_store_stats stats;
+	char *path = realpath(inst->path, NULL);
+
+	weir_embedded_store_stats(inst->store, &stats);
+	weir_embedded_log(inst, 2, "store %s opened with %llu records; an event is persisted %s",
+			  path ? path : inst->path, (unsigned long long)stats.records,
+			  inst->sync ? "when it is synced to the disk" : "when the operating system has it");
+	free(path);
+}
+
 static int embedded_open(const struct weir_host *host, const struct weir_setting *settings, size_t count,
 			 struct weir_inst **ret, struct weir_error *err)
 {
@@ -298,6 +311,7 @@ static int embedded_open(const struct weir_host *host, const struct weir_setting
 		inst_free(inst);
 		return code;
 	}
+	say_opened(inst);
 	weir_embedded_lock_take(inst);
 	weir_embedded_notify(inst, &inst->up);
 	weir_embedded_lock_give(inst);

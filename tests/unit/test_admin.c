@@ -42,6 +42,7 @@ static void add_channel(void)
 	subscriptions[0] =
 	    (struct weir_subscription_view){ .name = "first", .uid = "u1", .subscriber = "http://a/", .ready = true };
 	subscriptions[0].figures.attempts = 7;
+	subscriptions[0].figures.failing = 1;
 	subscriptions[0].figures.delivered = 5;
 	subscriptions[0].figures.lag = 3;
 	subscriptions[0].figures.oldest_ms = 1500;
@@ -433,6 +434,7 @@ static void metrics_are_valid_prometheus_text(void **state)
 			    "42");
 	assert_string_equal(value_of(text, "weir_egress_attempts_total" ORDERS_FIRST), "7");
 	assert_string_equal(value_of(text, "weir_egress_attempts_total" ORDERS_ODD), "0");
+	assert_string_equal(value_of(text, "weir_egress_failing" ORDERS_FIRST), "1");
 	assert_string_equal(value_of(text, "weir_subscription_lag" ORDERS_FIRST), "3");
 	assert_string_equal(value_of(text, "weir_subscription_oldest_age_seconds" ORDERS_FIRST), "1.5");
 	assert_string_equal(value_of(text, "weir_subscription_ready" ORDERS_ODD), "0");

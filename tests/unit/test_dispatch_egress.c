@@ -379,7 +379,9 @@ static void each_outage_is_told_once_and_so_is_its_end(void **state)
 	listen_to_log();
 	deliver_and_answer(0, "1", 500);
 	deliver_and_answer(1, "2", 500);
+	assert_int_equal(fake_figures().failing, 1);
 	deliver_and_answer(2, "3", 200);
+	assert_int_equal(fake_figures().failing, 0);
 	deliver_and_answer(3, "4", 500);
 	weir_log_set(NULL, NULL, WEIR_LOG_NOTICE);
 	assert_non_null(strstr(told, "delivery fails: http://subscriber/: status 500\n"));
