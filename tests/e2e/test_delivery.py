@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Retries, dead letters, quarantine, order and replies."""
 import os
+import random
+import sys
 import threading
 import unittest
 
@@ -281,6 +283,55 @@ class Replies(TestCase):
         server = self.weir(channel(subscription(to)), kind="InMemoryChannel")
         server.send("/shop/orders", "1")
         self.wait_delivered(server, delivered=1, replies=0)
+
+
+class Accounts(TestCase):
+    """Nothing is lost between the columns: whatever subscribers do, each event ends in exactly one of them."""
+
+    def chaos(self, request, before):
+        number = self.chance.random()
+        if number < 0.5:
+            return 204
+        if number < 0.6:
+            return (200, reply_event("r-" + request.id), b"hello")
+        if number < 0.75:
+            return 503
+        if number < 0.85:
+            return 400
+        return None if number < 0.9 else 200
+
+    def settled(self, answer):
+        subscriptions = [one for channel in answer.json()["channels"] for one in channel["subscriptions"]]
+        self.accounts = {one["name"]: one for one in subscriptions}
+        ended = sum(self.outcomes(one) for one in subscriptions if one["name"] in "ab")
+        return ended == 600 and all(one["lag"] == one["inFlight"] == one["waiting"] == 0 for one in subscriptions)
+
+    def outcomes(self, one):
+        return one["delivered"] + one["deadLettered"] + one["quarantined"]
+
+    def test_every_event_ends_in_one_of_delivered_dead_lettered_and_quarantined(self):
+        seed = random.randrange(2**32)
+        print("seed", seed, file=sys.stderr)
+        self.chance = random.Random(seed)
+        to, dead = self.sink(self.chaos), self.sink(self.chaos)
+        channels = {"reply": "channel:shop/replies", "deadLetterSink": "channel:shop/dead"}
+        server = self.weir(
+            channel(
+                subscription(to, "a", retry=2, order="unordered", **channels),
+                subscription(to, "b", retry=1, deadLetterSink=dead.url, reply="channel:shop/replies"),
+            ),
+            channel(subscription(to, "replies", retry=1), name="replies"),
+            channel(subscription(dead, "dead", order="unordered"), name="dead"),
+            config={"dispatcher": {"deliveryLoops": 2}},
+        )
+        for number in range(300):
+            server.send("/shop/orders", str(number), partitionkey=str(number % 10))
+        server.wait_admin("/status", self.settled)
+        a, b = self.accounts["a"], self.accounts["b"]
+        self.assertEqual((self.outcomes(a), self.outcomes(b)), (300, 300))
+        self.assertEqual(self.outcomes(self.accounts["dead"]), a["deadLettered"])
+        self.assertEqual(self.outcomes(self.accounts["replies"]), a["replies"] + b["replies"])
+        self.assertEqual(len(server.quarantine()), sum(one["quarantined"] for one in self.accounts.values()))
 
 
 if __name__ == "__main__":
