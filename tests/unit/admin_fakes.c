@@ -69,16 +69,30 @@ void fake_world_reset(void)
 	unlock();
 }
 
-void fake_wait(const unsigned *what, unsigned wanted)
+bool fake_wait_ms(const unsigned *what, unsigned wanted, unsigned ms)
 {
 	struct timespec until;
+	bool happened;
+	int result = 0;
 
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 10;
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
 	pthread_mutex_lock(&world.lock);
-	while (*what < wanted)
-		must(pthread_cond_timedwait(&world.changed, &world.lock, &until) == 0, "it did not happen");
+	while (*what < wanted && result == 0)
+		result = pthread_cond_timedwait(&world.changed, &world.lock, &until);
+	happened = *what >= wanted;
 	pthread_mutex_unlock(&world.lock);
+	return happened;
+}
+
+void fake_wait(const unsigned *what, unsigned wanted)
+{
+	must(fake_wait_ms(what, wanted, 10000), "it did not happen");
 }
 
 unsigned fake_read(const unsigned *what)

@@ -44,6 +44,8 @@ extern struct fake_world world;
 void fake_world_reset(void);
 /* Waits until *what is at least `wanted`; fails the test after 10 s. */
 void fake_wait(const unsigned *what, unsigned wanted);
+/* Waits no longer than `ms`; false: it is still less. */
+bool fake_wait_ms(const unsigned *what, unsigned wanted, unsigned ms);
 unsigned fake_read(const unsigned *what);
 void fake_set_ready(bool ready);
 /*

@@ -190,31 +190,34 @@ static void bad_requests_are_refused(void **state)
 	assert_int_equal(fake_read(&world.subscribed), 0);
 }
 
+static char *large_event(int size)
+{
+	char *event;
+
+	assert_true(
+	    asprintf(&event,
+		     "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"t\",\"data\":\"%0*d\"}", size,
+		     0) > size);
+	return event;
+}
+
 /* Lets the reader stand still: what is handed out must stop at the window. */
 static void a_slow_reader_stops_the_credit(void **state)
 {
-	size_t size = 128 * 1024;
-	char *event = malloc(size + 256);
+	enum { WINDOW = 64 }; /* the pump of a real channel hands out no more that are not settled */
+	char *event = large_event(128 * 1024);
 	struct fake_http http;
-	unsigned delivered = 0, still = 0;
+	unsigned delivered = 0;
 
 	(void)state;
-	int used = sprintf(event, "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"t\",\"data\":\"");
-	memset(event + used, 'x', size);
-	strcpy(event + used + size, "\"}");
 	tail_open(&http, "/tail/ns/open");
-	/* The pump of a real channel hands out 64 at most that are not settled. */
-	while (still < 50) {
-		if (delivered - fake_read(&world.acked) < 64) {
+	do {
+		while (delivered - fake_read(&world.acked) < WINDOW) {
 			fake_deliver(event, 1);
 			delivered++;
-			still = 0;
-		} else {
-			usleep(5000); /* stands still: nothing to wait for can be named */
-			still++;
 		}
 		assert_true(delivered < 1000);
-	}
+	} while (fake_wait_ms(&world.acked, delivered - WINDOW + 1, 250));
 	/* Then it reads: everything comes. */
 	fake_http_until(&http, "\r\n\r\n");
 	while (fake_read(&world.acked) < delivered) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Uses the installed library: publishes an event to a channel and gets it from a subscription, as weir/channel.h says.
  */
-#include <stdatomic.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -9,7 +9,7 @@
 #include <weir/channel.h>
 #include <weir/version.h>
 
-static atomic_int arrived;
+static sem_t ready, arrived;
 
 static int64_t seconds_from_now(int seconds)
 {
@@ -32,23 +32,34 @@ static void take(void *ctx, weir_delivery *const *deliveries, size_t count)
 		printf("%s %.*s\n", weir_version(), (int)id.len, (const char *)id.ptr);
 	}
 	weir_delivery_settle(deliveries, count, WEIR_ACK, 0);
-	atomic_store(&arrived, 1);
+	sem_post(&arrived);
 }
 
-static void wait_a_little(void)
+static void notice(void *ctx, const struct weir_notice *notice)
 {
-	const struct timespec pause = { 0, 1000000 };
+	(void)ctx;
+	if (notice->type == WEIR_EV_SUB_READY)
+		sem_post(&ready);
+}
 
-	nanosleep(&pause, NULL);
+static int wait_for(sem_t *what, const char *otherwise, struct weir_error *err)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 10;
+	return sem_timedwait(what, &until) ? weir_fail(err, WEIR_ETIMEDOUT, "%s", otherwise) : WEIR_OK;
 }
 
 static int publish_and_take(weir_channel *channel, weir_event *out, weir_event *in, struct weir_error *err)
 {
-	const struct weir_subscription_spec spec = {
-		.name = "consumer", .start = WEIR_START_LATEST, .window = 8, .deliver = take, .ctx = in
-	};
+	const struct weir_subscription_spec spec = { .name = "consumer",
+						     .start = WEIR_START_LATEST,
+						     .window = 8,
+						     .deliver = take,
+						     .notice = notice,
+						     .ctx = in };
 	weir_subscription *subscription;
-	int64_t deadline = seconds_from_now(10);
 	int code = weir_channel_subscribe(channel, &spec, &subscription, err);
 
 	if (code)
@@ -56,14 +67,12 @@ static int publish_and_take(weir_channel *channel, weir_event *out, weir_event *
 	weir_event_set_text(out, "id", "1", NULL);
 	weir_event_set_text(out, "source", "/consumer", NULL);
 	weir_event_set_text(out, "type", "com.example.test", NULL);
-	while (weir_subscription_ready(subscription, err) && seconds_from_now(0) < deadline)
-		wait_a_little();
-	code = weir_channel_publish_wait(channel, out, deadline, err);
-	while (!code && !atomic_load(&arrived) && seconds_from_now(0) < deadline)
-		wait_a_little();
-	if (!code && !atomic_load(&arrived))
-		code = weir_fail(err, WEIR_ETIMEDOUT, "nothing arrived");
-	weir_subscription_close(subscription, 0, deadline, NULL);
+	code = wait_for(&ready, "the subscription did not become ready", err);
+	if (!code)
+		code = weir_channel_publish_wait(channel, out, seconds_from_now(10), err);
+	if (!code)
+		code = wait_for(&arrived, "nothing arrived", err);
+	weir_subscription_close(subscription, 0, seconds_from_now(10), NULL);
 	return code;
 }
 
@@ -93,7 +102,7 @@ int main(void)
 	weir_config *config;
 	int code;
 
-	if (weir_config_new(&config))
+	if (sem_init(&ready, 0, 0) || sem_init(&arrived, 0, 0) || weir_config_new(&config))
 		return 1;
 	weir_config_add_setting(config, "channel.default.kind=InMemoryChannel");
 	code = weir_config_load(config, &err);
