@@ -61,18 +61,53 @@ static bool check_kind(weir_config *config, weir_runtime *runtime, const char *k
 	return weir_config_check_driver(config, driver, &err) != WEIR_ENOMEM;
 }
 
+static bool is_used(const char *const *kinds, size_t count, const char *kind)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(kinds[i], kind) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool has_section(const weir_config *config, const char *driver)
+{
+	char prefix[128];
+
+	snprintf(prefix, sizeof prefix, "%s.", driver);
+	return weir_config_key(config, prefix, 0) != NULL;
+}
+
+/*
+ * Settings of drivers that no channel uses: a mistake there would show only when
+ * one does. Such a driver is loaded for its table of options and for nothing else.
+ */
+static int check_unused(weir_config *config, weir_runtime *runtime, const char *const *kinds, size_t count)
+{
+	struct weir_driver_info info;
+	int code = WEIR_EXIT_OK;
+
+	for (size_t i = 0; weir_runtime_driver(runtime, i, &info) == WEIR_OK; i++) {
+		if (info.problem || is_used(kinds, count, info.kind) || !has_section(config, info.name))
+			continue;
+		code = check_kind(config, runtime, info.kind) ? code : WEIR_EXIT_CONFIG;
+	}
+	return code;
+}
+
 static int check_kinds(weir_config *config, weir_runtime *runtime)
 {
 	const char **kinds;
 	size_t count;
-	int code = weir_cli_kinds(config, &kinds, &count);
+	int code = weir_cli_kinds(config, &kinds, &count), unused;
 
 	if (code)
 		return code;
 	for (size_t i = 0; i < count; i++)
 		code = check_kind(config, runtime, kinds[i]) ? code : WEIR_EXIT_CONFIG;
+	unused = check_unused(config, runtime, kinds, count);
 	weir_mem_free(kinds);
-	return code;
+	return code ? code : unused;
 }
 
 /* ---- URLs ---------------------------------------------------------------- */

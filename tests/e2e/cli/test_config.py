@@ -49,6 +49,10 @@ class Check(WeirTest):
         self.assertIn("c.json:1:42: memory.maxRecords: must be a whole number, not a string", result.err)
         self.assertIn('memory.maxByte: unknown key of the driver memory; did you mean "memory.maxBytes"?', result.err)
 
+    def test_settings_of_a_driver_that_no_channel_uses_are_judged_too(self):
+        result = self.fails(CONFIG, "config", "check", "--set", "memory.maxByte=1MiB")
+        self.assertIn('memory.maxByte: unknown key of the driver memory; did you mean "memory.maxBytes"?', result.err)
+
     def test_a_kind_without_a_driver_names_those_there_are(self):
         path = self.write("c.json", '{"channels": [{"namespace": "n", "name": "a", "kind": "CarrierPigeonChannel"}]}')
         result = self.fails(CONFIG, "config", "check", "-c", path)
