@@ -9,17 +9,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *driver_under_test;
 const char *driver_overrides;
 
+/* Backends that outlive a test keep its topics: "@" in the overrides becomes a word of this case's own. */
+void driver_case_overrides(char *ret, size_t size)
+{
+	static unsigned number;
+	const char *at = driver_overrides ? driver_overrides : "";
+	size_t used = 0;
+
+	number++;
+	for (ret[0] = '\0'; *at && used + 32 < size; at++)
+		if (*at == '@')
+			used += (size_t)snprintf(ret + used, size - used, "%d-%u", (int)getpid(), number);
+		else
+			used += (size_t)snprintf(ret + used, size - used, "%c", *at);
+}
+
 int driver_case_setup(void **state)
 {
 	struct harness *h = calloc(1, sizeof *h);
+	char overrides[512];
 
 	assert_non_null(h);
 	harness_load(h, driver_under_test);
-	harness_open(h, driver_overrides);
+	driver_case_overrides(overrides, sizeof overrides);
+	harness_open(h, overrides);
 	*state = h;
 	return 0;
 }
@@ -640,8 +658,10 @@ static void unsettled_comes_back_to_the_next_member(void **state)
 	sub = harness_subscribe(h, topic, "s", WEIR_START_LATEST);
 	harness_credit(h, sub, 1);
 	again = harness_expect(h, sub, "a");
-	assert_int_equal(again.attempt, 2);
-	assert_int_equal(again.flags, WEIR_MSG_REDELIVERED);
+	if (claims(h, WEIR_CAP_REDELIVERED_FLAG)) {
+		assert_int_equal(again.attempt, 2);
+		assert_int_equal(again.flags, WEIR_MSG_REDELIVERED);
+	}
 	assert_int_equal(harness_settle(h, sub, WEIR_ACK, &event, 0), WEIR_ESTALE);
 	harness_ack(h, &again);
 }
@@ -845,7 +865,8 @@ static void a_deleted_topic_takes_its_records_along(void **state)
 	h->ops.topic_close(h->inst, topic);
 	assert_int_equal(h->ops.topic_delete(h->inst, "ns", "t", harness_now() + INT64_C(10000000000), NULL), WEIR_OK);
 	assert_int_equal(h->ops.stats(h->inst, &stats), WEIR_OK);
-	assert_int_equal(stats.records, 0);
+	if (stats.records != UINT64_MAX)
+		assert_int_equal(stats.records, 0);
 	topic = harness_topic(h, "t");
 	harness_credit(h, harness_subscribe(h, topic, "s", WEIR_START_LATEST), 10);
 	harness_silence(h, WEIR_EV_DELIVER);

@@ -13,7 +13,7 @@
 enum {
 	DEADLINE_S = 20, /* far more than needed: sanitizers on a busy machine */
 	BATCH = 64,
-	MAX_SETTINGS = 16,
+	MAX_SETTINGS = 32,
 };
 
 int64_t harness_now(void)
@@ -84,19 +84,44 @@ static void setting_fill(const struct harness *h, const struct weir_option *opti
 	}
 }
 
+/* Overrides of a key below an option "PREFIX.*" are settings of their own. The first "PREFIX.KEY=VALUE" in them. */
+static bool prefixed(const struct weir_option *option, const char *overrides, char *key, char *value, size_t size)
+{
+	size_t len = strlen(option->key) - 1, key_len;
+	const char *at;
+
+	if (!(option->flags & WEIR_OPTION_PREFIX) || !overrides || option->key[len] != '*')
+		return false;
+	for (at = overrides; *at; at += strspn(at, " ")) {
+		key_len = strcspn(at, "= ");
+		if (strncmp(at, option->key, len) == 0 && at[key_len] == '=') {
+			snprintf(key, size, "%.*s", (int)key_len, at);
+			snprintf(value, size, "%.*s", (int)strcspn(at + key_len + 1, " "), at + key_len + 1);
+			return true;
+		}
+		at += strcspn(at, " ");
+	}
+	return false;
+}
+
 int harness_try_open(struct harness *h, const char *overrides, struct weir_error *err)
 {
 	struct weir_setting settings[MAX_SETTINGS];
-	char values[MAX_SETTINGS][256];
-	size_t i;
+	char values[MAX_SETTINGS][256], key[256];
+	size_t i, count = 0;
 
 	assert_true(h->ops.option_count <= MAX_SETTINGS);
 	for (i = 0; i < h->ops.option_count; i++) {
-		setting_fill(h, &h->ops.options[i], overrides, values[i], sizeof values[i]);
-		settings[i].key = h->ops.options[i].key;
-		settings[i].value = values[i];
+		const struct weir_option *option = &h->ops.options[i];
+
+		settings[count].key = option->key;
+		settings[count].value = values[count];
+		if (prefixed(option, overrides, key, values[count], sizeof values[count]))
+			settings[count++].key = key;
+		else if (!(option->flags & WEIR_OPTION_PREFIX))
+			setting_fill(h, option, overrides, values[count++], sizeof values[0]);
 	}
-	return h->ops.open(&h->host, settings, h->ops.option_count, &h->inst, err);
+	return h->ops.open(&h->host, settings, count, &h->inst, err);
 }
 
 void harness_open(struct harness *h, const char *overrides)

@@ -25,6 +25,7 @@ struct harness {
 	struct weir_driver_event *seen; /* reported and not taken yet, in order */
 	size_t seen_count, seen_room;
 	uint64_t next_tag;
+	char overrides[512]; /* for a test's own use: what it opened with */
 };
 
 /* Loads build/drivers/weir-driver-NAME.so. Makes a temporary folder. Opens nothing. */
@@ -89,6 +90,7 @@ const struct CMUnitTest *driver_cases(size_t *count);
 /* Which driver the cases are run with, and what it is opened with. Set before running them. */
 extern const char *driver_under_test;
 extern const char *driver_overrides;
+void driver_case_overrides(char *ret, size_t size);
 int driver_case_setup(void **state);
 int driver_case_teardown(void **state);
 /* Runs the shared cases and then `own`. */

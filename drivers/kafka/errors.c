@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What librdkafka's and the brokers' codes mean to Weir. */
+#include "kafka.h"
+
+#include <stdarg.h>
+
+struct row {
+	int16_t native;
+	uint8_t code;  /* enum weir_code */
+	uint8_t scope; /* enum weir_scope */
+};
+
+#define ROW(name, code, scope)                                                                                         \
+	{                                                                                                              \
+		RD_KAFKA_RESP_ERR_##name, WEIR_##code, WEIR_SCOPE_##scope                                              \
+	}
+
+static const struct row rows[] = {
+	ROW(_TIMED_OUT, ETIMEDOUT, CALL),
+	ROW(_MSG_TIMED_OUT, ETIMEDOUT, CALL),
+	ROW(_TIMED_OUT_QUEUE, ETIMEDOUT, CALL),
+	ROW(REQUEST_TIMED_OUT, ETIMEDOUT, CALL),
+	ROW(_TRANSPORT, EUNAVAIL, INSTANCE),
+	ROW(_RESOLVE, EUNAVAIL, INSTANCE),
+	ROW(_ALL_BROKERS_DOWN, EUNAVAIL, INSTANCE),
+	ROW(_WAIT_COORD, EUNAVAIL, SUBSCRIPTION),
+	ROW(_UNKNOWN_TOPIC, ENOTFOUND, SUBSCRIPTION),
+	ROW(_UNKNOWN_PARTITION, EUNAVAIL, SUBSCRIPTION),
+	ROW(UNKNOWN_TOPIC_OR_PART, ENOTFOUND, SUBSCRIPTION),
+	ROW(LEADER_NOT_AVAILABLE, EUNAVAIL, SUBSCRIPTION),
+	ROW(NOT_LEADER_FOR_PARTITION, EUNAVAIL, SUBSCRIPTION),
+	ROW(BROKER_NOT_AVAILABLE, EUNAVAIL, INSTANCE),
+	ROW(REPLICA_NOT_AVAILABLE, EUNAVAIL, SUBSCRIPTION),
+	ROW(NETWORK_EXCEPTION, EUNAVAIL, INSTANCE),
+	ROW(COORDINATOR_LOAD_IN_PROGRESS, EUNAVAIL, SUBSCRIPTION),
+	ROW(COORDINATOR_NOT_AVAILABLE, EUNAVAIL, SUBSCRIPTION),
+	ROW(NOT_COORDINATOR, EUNAVAIL, SUBSCRIPTION),
+	ROW(NOT_CONTROLLER, EUNAVAIL, INSTANCE),
+	ROW(NOT_ENOUGH_REPLICAS, EUNAVAIL, SUBSCRIPTION),
+	ROW(NOT_ENOUGH_REPLICAS_AFTER_APPEND, EUNAVAIL, SUBSCRIPTION),
+	ROW(REBALANCE_IN_PROGRESS, EAGAIN, SUBSCRIPTION),
+	ROW(_QUEUE_FULL, EAGAIN, CALL),
+	ROW(MSG_SIZE_TOO_LARGE, ETOOBIG, CALL),
+	ROW(RECORD_LIST_TOO_LARGE, ETOOBIG, CALL),
+	ROW(INVALID_MSG_SIZE, ETOOBIG, CALL),
+	ROW(INVALID_RECORD, EINVAL, CALL),
+	ROW(_INVALID_ARG, EINVAL, CALL),
+	ROW(INVALID_TIMESTAMP, EINVAL, CALL),
+	ROW(TOPIC_EXCEPTION, EINVAL, SUBSCRIPTION),
+	ROW(INVALID_PARTITIONS, EINVAL, SUBSCRIPTION),
+	ROW(INVALID_REPLICATION_FACTOR, EINVAL, SUBSCRIPTION),
+	ROW(INVALID_CONFIG, EINVAL, SUBSCRIPTION),
+	ROW(POLICY_VIOLATION, ELIMIT, SUBSCRIPTION),
+	ROW(THROTTLING_QUOTA_EXCEEDED, ELIMIT, INSTANCE),
+	ROW(TOPIC_ALREADY_EXISTS, EEXIST, SUBSCRIPTION),
+	ROW(KAFKA_STORAGE_ERROR, EIO, SUBSCRIPTION),
+	ROW(_AUTHENTICATION, EAUTH, INSTANCE),
+	ROW(SASL_AUTHENTICATION_FAILED, EAUTH, INSTANCE),
+	ROW(UNSUPPORTED_SASL_MECHANISM, EAUTH, INSTANCE),
+	ROW(TOPIC_AUTHORIZATION_FAILED, ENOPERM, SUBSCRIPTION),
+	ROW(GROUP_AUTHORIZATION_FAILED, ENOPERM, SUBSCRIPTION),
+	ROW(CLUSTER_AUTHORIZATION_FAILED, ENOPERM, INSTANCE),
+	ROW(_SSL, ETLS, INSTANCE),
+	ROW(UNKNOWN_MEMBER_ID, ESTALE, SUBSCRIPTION),
+	ROW(ILLEGAL_GENERATION, ESTALE, SUBSCRIPTION),
+	ROW(_ASSIGNMENT_LOST, ESTALE, SUBSCRIPTION),
+	ROW(FENCED_INSTANCE_ID, EFENCED, SUBSCRIPTION),
+	ROW(GROUP_ID_NOT_FOUND, ENOTFOUND, SUBSCRIPTION),
+	ROW(NON_EMPTY_GROUP, EBUSY, SUBSCRIPTION),
+	ROW(_PURGE_QUEUE, ECANCELED, CALL),
+	ROW(_PURGE_INFLIGHT, ECANCELED, CALL),
+	ROW(_DESTROY, ECLOSED, INSTANCE),
+	ROW(_FATAL, EFATAL, INSTANCE),
+	ROW(OUT_OF_ORDER_SEQUENCE_NUMBER, EFATAL, INSTANCE),
+};
+
+static const struct row *row_of(rd_kafka_resp_err_t native)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (rows[i].native == (int)native)
+			return &rows[i];
+	return NULL;
+}
+
+int weir_kafka_code(rd_kafka_resp_err_t native)
+{
+	const struct row *row = row_of(native);
+
+	if (native == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return WEIR_OK;
+	return row ? row->code : WEIR_EUNKNOWN;
+}
+
+int weir_kafka_fail(struct weir_error *err, rd_kafka_resp_err_t native, const char *format, ...)
+{
+	const struct row *row = row_of(native);
+	char what[256];
+	va_list args;
+	int code = weir_kafka_code(native);
+
+	if (!err)
+		return code;
+	va_start(args, format);
+	vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	weir_fail(err, code, "kafka: %s: %s", what, rd_kafka_err2str(native));
+	weir_error_native(err, "librdkafka", native);
+	if (row)
+		err->scope = row->scope;
+	return code;
+}

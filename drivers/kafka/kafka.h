@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the Kafka driver share: its objects, its threads, and who
+ * guards what.
+ *
+ *   weir_inst   one connection: a producer, topics, subscriptions
+ *   weir_topic  a channel's topic; made by the instance's topic thread
+ *   weir_sub    one member of one consumer group: a consumer and its thread
+ *   tracker     one partition while it is assigned to a member: what was
+ *               received and not yet committed, in the order of receipt
+ *
+ * Threads. poll() runs on the host's: it takes delivery reports from the
+ * producer's queue and records straight from the partitions' queues, which are
+ * not forwarded to the consumer's own. So a subscription without credit leaves
+ * its records in librdkafka, while its thread goes on serving rebalances,
+ * commits and the poll interval on the consumer's queue. Calls of librdkafka
+ * that block are made only by the topic thread and by subscriptions' threads.
+ *
+ * weir_inst.lock guards everything that is not constant after its creation. It
+ * is never held across a call that blocks or that may call back.
+ */
+#ifndef WEIR_DRIVER_KAFKA_H
+#define WEIR_DRIVER_KAFKA_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include <weir/driver.h>
+
+enum {
+	WEIR_KAFKA_MAX_NAME = 249,       /* of a topic, as Kafka has it */
+	WEIR_KAFKA_MAX_GROUP = 255,      /* of a group, as Event Hubs has it */
+	WEIR_KAFKA_MAX_INFLIGHT = 16384, /* publishes accepted and not yet reported */
+	WEIR_KAFKA_MAX_HEADERS = 1024,
+	WEIR_KAFKA_MAX_RING = 1 << 18, /* records of one partition behind its oldest unsettled one */
+	WEIR_KAFKA_COMMIT_MS = 1000,
+	WEIR_KAFKA_COMMIT_WAIT_MS = 5000, /* for a commit at revoke or close */
+	WEIR_KAFKA_TRY_MS = 1000,         /* a question to the brokers; it is asked again */
+};
+
+/* ---- lists --------------------------------------------------------------- */
+
+/* A node of a list, or its head. A node that is in no list points to itself. */
+struct link {
+	struct link *prev, *next;
+};
+
+#define weir_kafka_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+
+static inline void weir_kafka_link_init(struct link *node)
+{
+	node->prev = node->next = node;
+}
+
+static inline bool weir_kafka_linked(const struct link *node)
+{
+	return node->next != node;
+}
+
+static inline void weir_kafka_unlink(struct link *node)
+{
+	node->prev->next = node->next;
+	node->next->prev = node->prev;
+	weir_kafka_link_init(node);
+}
+
+/* Puts `node` at the end of `head`, out of the list it may be in. */
+static inline void weir_kafka_append(struct link *head, struct link *node)
+{
+	weir_kafka_unlink(node);
+	node->prev = head->prev;
+	node->next = head;
+	head->prev->next = node;
+	head->prev = node;
+}
+
+/* ---- settings ------------------------------------------------------------- */
+
+enum role { ROLE_BOTH, ROLE_PRODUCER, ROLE_CONSUMER };
+
+struct property {
+	enum role role;
+	const char *name, *value;
+};
+
+/* A profile: how a kind of cluster wants to be talked to. Data, no code. */
+struct provider {
+	const char *name;
+	bool needs_login;        /* SASL_SSL always; user and password are required */
+	const char *username;    /* the only one there is; NULL: any */
+	const char *replication; /* of topics, unless set */
+	uint64_t max_record_bytes;
+	const struct property *properties;
+};
+
+struct settings {
+	const struct provider *provider;
+	struct weir_setting *all; /* copies, on the heap */
+	size_t count;
+	int partitions, replication;
+};
+
+/* ---- objects ------------------------------------------------------------- */
+
+/* An event about one object, kept in that object: reporting it cannot fail for lack of memory. */
+struct notice {
+	struct link link; /* in weir_inst.notices */
+	uint32_t type;    /* enum weir_event_type */
+	bool heap;        /* freed once reported */
+	struct weir_topic *topic;
+	struct weir_sub *sub;
+	uint32_t partition;
+	uint64_t epoch;
+	struct weir_error error;
+};
+
+/* One block of memory: this struct, the headers, the bytes. A lease is a reference. */
+struct record {
+	atomic_uint refs;
+	size_t bytes;
+	int64_t time_ms;
+	struct weir_record content;
+	struct weir_header headers[];
+};
+
+struct completion {
+	struct weir_topic *topic;
+	uint64_t tag;
+	int64_t offset;
+	int32_t native;
+	uint32_t outcome;
+};
+
+enum topic_state { TOPIC_WANTED, TOPIC_READY, TOPIC_FAILED };
+
+struct weir_topic {
+	struct link link; /* in weir_inst.topics */
+	struct weir_inst *inst;
+	rd_kafka_topic_t *rkt; /* the producer's */
+	enum topic_state state;
+	uint32_t opened;
+	int partitions; /* once ready */
+	struct notice notice;
+	const char *ns, *channel; /* behind the name */
+	char name[];              /* as Kafka has it */
+};
+
+enum entry_state { ENTRY_OUT, ENTRY_AGAIN, ENTRY_DONE };
+
+struct entry {
+	int64_t offset;
+	struct record *record; /* NULL once settled */
+	int64_t out_ns;
+	uint32_t attempt;
+	uint32_t state;
+};
+
+struct tracker {
+	struct weir_sub *sub;
+	int32_t partition;
+	uint64_t epoch;
+	rd_kafka_queue_t *queue;
+	struct entry *ring;  /* entry i is at i & (room - 1) */
+	uint64_t head, tail; /* head: oldest unsettled; tail: next received */
+	uint64_t room;
+	int64_t position; /* what to commit: behind the contiguous settled prefix */
+	int64_t committed, sent;
+	int64_t received;                  /* behind the last record received */
+	bool full;                         /* WEIR_EV_STALL was reported */
+	rd_kafka_event_t *held;            /* taken from the queue and not yet copied */
+	const rd_kafka_message_t *message; /* in it */
+};
+
+/* A record that waits to be delivered again. A value: what it names may be gone. */
+struct waiting {
+	int64_t due_ns;
+	uint64_t order;
+	uint64_t epoch;
+	uint64_t index;
+	int32_t partition;
+};
+
+struct weir_sub {
+	struct link link; /* in weir_inst.subs */
+	struct weir_inst *inst;
+	struct weir_topic *topic;
+	uint64_t group; /* number of the group in this process */
+	uint32_t start;
+	pthread_t thread;
+	rd_kafka_t *rk;          /* its thread's */
+	rd_kafka_queue_t *queue; /* the consumer's: rebalances, commits, errors */
+	bool broken;             /* its thread's: WEIR_EV_SUB_FAILED was reported */
+	atomic_bool stop;
+	int64_t stop_ns; /* deadline of stopping */
+	bool ready;
+	int64_t credit_records, credit_bytes;
+	bool paused;
+	struct tracker **trackers; /* by partition; NULL where not assigned */
+	int32_t tracker_count, turn;
+	struct waiting *waiting; /* heap */
+	size_t waiting_count, waiting_room;
+	uint64_t unsettled, redelivered;
+	struct notice state, stopped;
+	char group_id[];
+};
+
+struct group {
+	struct link link;
+	uint64_t number;
+	char id[];
+};
+
+struct weir_inst {
+	const struct weir_host *host;
+	struct settings settings;
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* a topic's state, or stop; CLOCK_MONOTONIC */
+	int event_fd;           /* epoll over the two below */
+	int wake_fd;            /* eventfd; librdkafka writes to it too */
+	int timer_fd;
+	int64_t armed_ns;
+
+	rd_kafka_t *producer;
+	rd_kafka_queue_t *queue; /* of the producer: delivery reports and errors */
+	pthread_t topic_thread;
+	bool topic_thread_runs;
+	atomic_bool stop;
+	bool fatal;
+
+	struct link topics, subs, groups, notices;
+	uint64_t group_count;
+	struct notice up, down, writable, dead;
+	bool is_up;
+
+	struct completion *done; /* ring: reported by librdkafka, not yet by us */
+	size_t done_head, done_count, done_room;
+	uint64_t pending;    /* accepted, not yet reported by us */
+	uint64_t in_library; /* accepted, not yet reported by librdkafka */
+	bool want_writable;
+	uint64_t writable_at;
+
+	uint64_t first_epoch, next_epoch, next_order;
+	uint64_t stale, commits;
+	struct weir_error errors[32]; /* lent until the next poll() */
+};
+
+/* ---- kafka.c --------------------------------------------------------------- */
+
+int64_t weir_kafka_now(void);
+void weir_kafka_wake(struct weir_inst *inst);
+void weir_kafka_log(const struct weir_inst *inst, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Lock held. */
+void weir_kafka_notify(struct weir_inst *inst, struct notice *notice);
+/* Milliseconds until then, 0..max. */
+int weir_kafka_left_ms(int64_t deadline_ns, int max);
+/* What a backend's errors say about whether it can be reached. */
+void weir_kafka_reachable(struct weir_inst *inst, bool up, const struct weir_error *why);
+
+/* ---- options.c --------------------------------------------------------------- */
+
+extern const struct weir_option weir_kafka_options[];
+extern const uint32_t weir_kafka_option_count;
+
+int weir_kafka_settings_init(struct settings *settings, const struct weir_setting *given, size_t count,
+			     struct weir_error *err);
+void weir_kafka_settings_fini(struct settings *settings);
+/* "" if it is not set. */
+const char *weir_kafka_setting(const struct settings *settings, const char *key);
+/* `pattern` with {namespace}, {name}, {uid} put in. */
+int weir_kafka_spell(const char *pattern, const char *ns, const char *name, const char *uid, char *ret, size_t size,
+		     struct weir_error *err);
+size_t weir_kafka_pattern_literals(const char *pattern);
+
+/* ---- conf.c -------------------------------------------------------------------- */
+
+extern const struct provider weir_kafka_providers[];
+const struct provider *weir_kafka_provider(const char *name);
+int weir_kafka_conf(const struct settings *settings, enum role role, rd_kafka_conf_t **ret, struct weir_error *err);
+
+/* ---- errors.c -------------------------------------------------------------------- */
+
+int weir_kafka_code(rd_kafka_resp_err_t native);
+/* Fills `err` for a code of librdkafka. printf rules; its own text is appended. */
+int weir_kafka_fail(struct weir_error *err, rd_kafka_resp_err_t native, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- topic.c --------------------------------------------------------------------- */
+
+int weir_kafka_topic_open(struct weir_inst *inst, const char *ns, const char *name, struct weir_topic **ret,
+			  struct weir_error *err);
+void weir_kafka_topic_close(struct weir_inst *inst, struct weir_topic *topic);
+int weir_kafka_topic_delete(struct weir_inst *inst, const char *ns, const char *name, int64_t deadline_ns,
+			    struct weir_error *err);
+void weir_kafka_topics_free(struct weir_inst *inst);
+void *weir_kafka_topic_thread(void *arg);
+
+/* ---- admin.c --------------------------------------------------------------------- */
+
+/* These block until the deadline at most, in short steps. */
+rd_kafka_resp_err_t weir_kafka_create_topic(struct weir_inst *inst, const char *name, int64_t deadline_ns);
+rd_kafka_resp_err_t weir_kafka_delete_topic(struct weir_inst *inst, const char *name, int64_t deadline_ns);
+rd_kafka_resp_err_t weir_kafka_delete_group(struct weir_inst *inst, const char *id, int64_t deadline_ns);
+
+/* ---- publish.c --------------------------------------------------------------------- */
+
+int weir_kafka_publish(struct weir_inst *inst, const struct weir_publish *items, size_t count, size_t *accepted,
+		       struct weir_error *err);
+/* Takes what the producer has to report, waiting for it that long. Lock not held. */
+void weir_kafka_pull(struct weir_inst *inst, int wait_ms);
+int weir_kafka_flush(struct weir_inst *inst, int64_t deadline_ns, uint64_t *left);
+
+/* ---- sub.c: subscriptions as the host sees them -------------------------------------- */
+
+int weir_kafka_subscribe(struct weir_inst *inst, struct weir_topic *topic, const struct weir_sub_spec *spec,
+			 struct weir_sub **ret, struct weir_error *err);
+int weir_kafka_unsubscribe(struct weir_inst *inst, struct weir_sub *sub, int keep, int64_t deadline_ns,
+			   struct weir_error *err);
+int weir_kafka_credit(struct weir_inst *inst, struct weir_sub *sub, int64_t records, int64_t bytes);
+int weir_kafka_pause(struct weir_inst *inst, struct weir_sub *sub, int on);
+int weir_kafka_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct weir_sub_stats *ret);
+/* Stops all subscriptions, side by side. */
+void weir_kafka_subs_stop(struct weir_inst *inst, int64_t deadline_ns);
+
+/* ---- consumer.c: a subscription's thread ----------------------------------------------- */
+
+void *weir_kafka_consumer_thread(void *arg);
+
+/* ---- start.c: where a new subscription begins -------------------------------------------- */
+
+/* Fills the offsets of `list`; those that are new are committed. False: it was stopped or lost meanwhile. */
+bool weir_kafka_starts_find(struct weir_sub *sub, rd_kafka_topic_partition_list_t *list);
+/* Whether every partition of the topic has a committed offset. */
+bool weir_kafka_starts_complete(struct weir_sub *sub);
+/* Commits and waits until the deadline. */
+rd_kafka_resp_err_t weir_kafka_commit_wait(struct weir_sub *sub, const rd_kafka_topic_partition_list_t *list,
+					   int64_t deadline_ns);
+
+/* ---- tracker.c --------------------------------------------------------------------------- */
+
+struct tracker *weir_kafka_tracker_new(struct weir_sub *sub, int32_t partition, int64_t position);
+void weir_kafka_tracker_free(struct tracker *tracker);
+/* Room for one more record, and for its nack. Lock held. */
+bool weir_kafka_tracker_reserve(struct tracker *tracker);
+/* How many of its records are handed out. Lock held. */
+uint64_t weir_kafka_tracker_out(const struct tracker *tracker);
+int weir_kafka_settle(struct weir_inst *inst, struct weir_sub *sub, int verb, const struct weir_token *tokens,
+		      size_t count, int64_t arg, uint16_t *codes);
+/* The next record that is to come again and is due. Lock held. */
+struct entry *weir_kafka_again(struct weir_sub *sub, int64_t now_ns, struct tracker **tracker, uint64_t *index);
+void weir_kafka_release(void *lease);
+
+static inline struct entry *weir_kafka_at(const struct tracker *tracker, uint64_t index)
+{
+	return &tracker->ring[index & (tracker->room - 1)];
+}
+
+/* ---- poll.c --------------------------------------------------------------------------------- */
+
+int weir_kafka_poll(struct weir_inst *inst, struct weir_driver_event *events, size_t max, int64_t timeout_ns,
+		    size_t *count);
+
+#endif
