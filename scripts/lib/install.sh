@@ -11,8 +11,8 @@ die() {
 packages_build="gcc libc6-dev make cmake ninja-build pkg-config libcurl4-openssl-dev libjson-c-dev libyaml-dev liblmdb-dev"
 # The demonstration: something to post with, something to receive with.
 packages_demo="curl python3"
-# The tests: second compiler, sanitizers and fuzzer runtimes, test library, syscall faults.
-packages_test="g++ clang libclang-rt-14-dev libcmocka-dev strace ccache binutils openssl $packages_demo"
+# The tests: second compiler, sanitizers and fuzzer runtimes, test library, client libraries of brokers, syscall faults.
+packages_test="g++ clang libclang-rt-14-dev libcmocka-dev librdkafka-dev kcat strace ccache binutils openssl $packages_demo"
 
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
