@@ -262,12 +262,12 @@ static int serve_run(void *options, char *const *args, size_t arg_count)
 	if (code)
 		return code;
 	log_as_configured(serve.config);
-	weir_log(WEIR_LOG_NOTICE, "weir %s starts as process %ld", weir_version(), (long)getpid());
 	code = weir_cli_check(serve.config, serve.runtime);
 	if (code) {
 		stop(&serve);
 		return code;
 	}
+	weir_log(WEIR_LOG_NOTICE, "weir %s starts as process %ld", weir_version(), (long)getpid());
 	if (start(&serve, &err)) {
 		stop(&serve);
 		return weir_cli_fail(&err);
