@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
 	PREALLOCATE_MIN = 1 << 20,  /* the file grows by at least so much ... */
@@ -219,10 +220,28 @@ void weir_embedded_store_measured(struct weir_embedded_store *store, const struc
 
 /* ---- transactions --------------------------------------------------------------------------- */
 
+/* Somebody who removes or cuts the file while it is open must not have events confirmed that are in none. */
+static int file_check(struct weir_embedded_store *store, struct weir_error *err)
+{
+	mdb_filehandle_t fd;
+	struct stat info;
+
+	if (mdb_env_get_fd(store->env, &fd) || fstat(fd, &info))
+		return weir_embedded_store_fail(store, err, errno, "cannot look at its file");
+	if (info.st_nlink == 0)
+		return weir_fail(err, WEIR_ECORRUPT, "store %s: data.mdb was removed while it was in use", store->path);
+	if ((uint64_t)info.st_size < store->length)
+		return weir_fail(err, WEIR_ECORRUPT, "store %s: data.mdb was cut while it was in use", store->path);
+	store->length = (uint64_t)info.st_size;
+	return WEIR_OK;
+}
+
 int weir_embedded_store_begin(struct weir_embedded_store *store, bool records, struct weir_error *err)
 {
-	int rc;
+	int rc = file_check(store, err);
 
+	if (rc)
+		return rc;
 	preallocate(store, RESERVE);
 	rc = map_to(store, records && store->allocated > RESERVE ? store->allocated - RESERVE : store->allocated);
 	if (rc)

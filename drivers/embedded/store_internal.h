@@ -31,6 +31,7 @@ struct weir_embedded_store {
 	uint64_t end;          /* of the last page in use, in bytes */
 	uint64_t free_bytes;   /* in pages before it that are free */
 	uint64_t record_bytes; /* in pages of `records` */
+	uint64_t length;       /* of the file when it was last looked at; it never becomes shorter */
 	uint64_t allocated;    /* what the file system has promised us of the file */
 	uint64_t mapped;       /* size of the map; 0: not known */
 	bool unmapped;         /* there is none, after an error; guarded by `map` */

@@ -837,6 +837,48 @@ static void a_file_that_was_cut_is_refused(void **state)
 	assert_int_equal(open_fails(h, NULL, "cut"), WEIR_ECORRUPT);
 }
 
+static void refuses_from_now_on(struct harness *h, struct weir_topic *topic, const char *why)
+{
+	struct weir_driver_event event;
+	struct weir_health health = { .size = sizeof health };
+
+	assert_int_equal(harness_send(h, topic, "after"), WEIR_OK);
+	event = harness_wait(h, WEIR_EV_PUBLISHED);
+	assert_int_not_equal(event.outcome, WEIR_PERSISTED);
+	assert_int_equal(event.error->code, WEIR_ECORRUPT);
+	assert_non_null(strstr(event.error->text, why));
+	h->ops.health(h->inst, &health);
+	assert_int_equal(health.state, WEIR_HEALTH_DOWN);
+	assert_int_not_equal(h->ops.close(h->inst, harness_now() + INT64_C(10000000000), WEIR_CLOSE_FLUSH, NULL),
+			     WEIR_OK);
+	h->inst = NULL;
+}
+
+/* An event that is confirmed but in a removed file would be gone with the process. */
+static void a_file_that_is_removed_while_in_use_confirms_nothing_more(void **state)
+{
+	struct harness *h = *state;
+	struct weir_topic *topic = harness_topic(h, "t");
+	char path[128];
+
+	harness_publish(h, topic, "before");
+	snprintf(path, sizeof path, "%s/store/data.mdb", h->folder);
+	assert_int_equal(unlink(path), 0);
+	refuses_from_now_on(h, topic, "was removed");
+}
+
+static void a_file_that_is_cut_while_in_use_confirms_nothing_more(void **state)
+{
+	struct harness *h = *state;
+	struct weir_topic *topic = harness_topic(h, "t");
+	char path[128];
+
+	harness_publish(h, topic, "before");
+	snprintf(path, sizeof path, "%s/store/data.mdb", h->folder);
+	assert_int_equal(truncate(path, 3 * 4096), 0);
+	refuses_from_now_on(h, topic, "was cut");
+}
+
 /* ---- who may open it ------------------------------------------------------------------------------- */
 
 static void a_second_instance_is_refused(void **state)
@@ -1045,6 +1087,8 @@ int main(void)
 		CASE(an_environment_of_somebody_else_is_refused),
 		CASE(a_file_of_something_else_is_refused),
 		CASE(a_file_that_was_cut_is_refused),
+		CASE(a_file_that_is_removed_while_in_use_confirms_nothing_more),
+		CASE(a_file_that_is_cut_while_in_use_confirms_nothing_more),
 		CASE(a_second_instance_is_refused),
 		CASE(a_second_process_is_told_the_pid_of_the_first),
 		CASE(the_folder_is_made_for_its_owner_alone),
