@@ -5,6 +5,7 @@ import http.client
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 import unittest
@@ -212,6 +213,19 @@ class Manager(TestCase):
             self.assertEqual(manager.recv(100), b"READY=1")
             self.assertEqual(server.stop(), 0)
             self.assertEqual(manager.recv(100), b"STOPPING=1")
+
+    def test_a_service_manager_that_does_not_read_holds_nothing_up(self):
+        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as open_sockets:
+            path = os.path.join(folder, "notify")
+            deaf, other = (open_sockets.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) for _ in "12")
+            deaf.bind(path)
+            other.connect(path)
+            other.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    other.send(b"full")
+            server = self.weir(channel(), kind="InMemoryChannel", environment={"NOTIFY_SOCKET": path})
+            self.assertEqual(server.stop(), 0)
 
     def test_the_log_may_be_json(self):
         import json
