@@ -263,6 +263,14 @@ class Replies(TestCase):
         server.wait_quarantine(1)
         self.assertEqual(len(to.ids()), 1)
 
+    def test_a_reply_that_is_compressed_is_a_failure_that_is_not_retried(self):
+        reply = {**event_headers("r"), "content-type": "text/plain", "content-encoding": "gzip"}
+        to, back = self.sink(lambda *_: (200, reply, b"\x1f\x8b\x08")), self.sink()
+        server = self.weir(channel(subscription(to, retry=5, reply=back.url)), kind="InMemoryChannel")
+        server.send("/shop/orders", "1")
+        self.assertIn("Content-Encoding", server.wait_quarantine(1)[0]["failure"]["reason"])
+        self.assertEqual((len(to.ids()), back.ids()), (1, []))
+
     def test_what_is_no_reply_is_not_sent_on(self):
         answers = {
             "event in a 202": (202, reply_event("r"), b"x"),
