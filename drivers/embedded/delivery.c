@@ -103,17 +103,26 @@ static void heap_remove(struct weir_inst *inst, struct delivery *delivery)
 	heap_up(inst, last->heap - 1, last);
 }
 
-/* Sets the timer to the first delivery that waits. */
+/* Sets the timer to the first delivery that waits, or to the end of a lack of memory. */
 static void timer_arm(struct weir_inst *inst)
 {
 	struct itimerspec spec = { { 0, 0 }, { 0, 0 } };
+	int64_t at = inst->waiting_count ? inst->waiting[0]->due_ns : INT64_MAX;
 
-	if (!inst->waiting_count || (inst->armed_ns && inst->armed_ns <= inst->waiting[0]->due_ns))
+	if (inst->starved_ns && inst->starved_ns < at)
+		at = inst->starved_ns;
+	if (at == INT64_MAX || (inst->armed_ns && inst->armed_ns <= at))
 		return;
-	inst->armed_ns = inst->waiting[0]->due_ns;
-	spec.it_value.tv_sec = inst->armed_ns / 1000000000;
-	spec.it_value.tv_nsec = inst->armed_ns % 1000000000;
+	inst->armed_ns = at;
+	spec.it_value.tv_sec = at / 1000000000;
+	spec.it_value.tv_nsec = at % 1000000000;
 	timerfd_settime(inst->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+}
+
+void weir_embedded_starve(struct weir_inst *inst)
+{
+	inst->starved_ns = weir_embedded_now() + 10000000;
+	timer_arm(inst);
 }
 
 static void delivery_due(struct weir_inst *inst, struct delivery *delivery)
@@ -141,6 +150,8 @@ void weir_embedded_timer_run(struct weir_inst *inst)
 
 	if (!inst->armed_ns || inst->armed_ns > (now = weir_embedded_now()))
 		return;
+	if (inst->starved_ns <= now)
+		inst->starved_ns = 0;
 	while (inst->waiting_count && inst->waiting[0]->due_ns <= now) {
 		struct delivery *delivery = inst->waiting[0];
 

@@ -38,6 +38,12 @@ int64_t weir_embedded_time_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+bool weir_embedded_has_events(const struct weir_inst *inst)
+{
+	return inst->done || weir_embedded_linked(&inst->notices) ||
+	       (weir_embedded_linked(&inst->ready) && !inst->starved_ns);
+}
+
 /*
  * The write comes after the lock is given up, so that the thread that it wakes
  * does not run into it. If poll() has taken everything in between, the price is
@@ -46,8 +52,7 @@ int64_t weir_embedded_time_ms(void)
 void weir_embedded_lock_give(struct weir_inst *inst)
 {
 	const uint64_t one = 1;
-	bool wake = !inst->signalled &&
-		    (inst->done || weir_embedded_linked(&inst->notices) || weir_embedded_linked(&inst->ready));
+	bool wake = !inst->signalled && weir_embedded_has_events(inst);
 
 	if (wake)
 		inst->signalled = true;

@@ -238,7 +238,8 @@ struct weir_inst {
 	int timer_fd; /* fires at armed_ns */
 	int lock_fd;
 	bool signalled;
-	int64_t armed_ns; /* 0: not armed */
+	int64_t starved_ns; /* there was no memory for a delivery: none before this time; 0: there is */
+	int64_t armed_ns;   /* 0: not armed */
 
 	/* Settings. */
 	char *path;
@@ -304,6 +305,8 @@ static inline void weir_embedded_lock_take(struct weir_inst *inst)
 }
 /* Ends a critical section; makes event_fd readable if there is something for poll() now. */
 void weir_embedded_lock_give(struct weir_inst *inst);
+/* Whether poll() has something to report. Lock held. */
+bool weir_embedded_has_events(const struct weir_inst *inst);
 void weir_embedded_notify(struct weir_inst *inst, struct notice *notice);
 /* The store cannot be used any more. Lock held. */
 void weir_embedded_die(struct weir_inst *inst, const struct weir_error *err);
@@ -388,6 +391,8 @@ struct delivery *weir_embedded_delivery_new(struct weir_inst *inst, struct reade
 void weir_embedded_delivery_free(struct weir_inst *inst, struct delivery *delivery);
 /* Makes one that is not out come again at due_ns; 0: at once. */
 void weir_embedded_delivery_wait(struct weir_inst *inst, struct delivery *delivery, int64_t due_ns);
+/* There was no memory for a delivery. Trying again at once would keep poll() running for nothing. */
+void weir_embedded_starve(struct weir_inst *inst);
 /* Moves what is due to its reader. */
 void weir_embedded_timer_run(struct weir_inst *inst);
 

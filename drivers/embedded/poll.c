@@ -241,6 +241,8 @@ static bool provide(struct weir_inst *inst, struct reader *reader, struct events
 	uint64_t position = next_position(reader), last = reader->topic->last, found;
 	int code = fetch(inst, reader, position, first_again(reader) ? 8 : WEIR_EMBEDDED_AHEAD);
 
+	if (code == WEIR_ENOMEM)
+		weir_embedded_starve(inst);
 	if (code || inst->is_fatal)
 		return false;
 	found = reader->ahead_count ? reader->ahead_first : last + 1;
@@ -259,6 +261,7 @@ static bool deliver(struct weir_inst *inst, struct reader *reader, struct record
 
 	if (!delivery) {
 		weir_embedded_release(record);
+		weir_embedded_starve(inst);
 		return false;
 	}
 	hand_out(sub, delivery, record->bytes, now_ns);
@@ -300,7 +303,7 @@ static void report(struct weir_inst *inst, struct events *events)
 	report_notices(inst, events);
 	/* Deliveries get half of a batch at least, or publishers that never pause would starve them. */
 	report_completions(inst, events, weir_embedded_linked(&inst->ready) ? (events->max + 1) / 2 : events->max);
-	if (weir_embedded_linked(&inst->ready)) {
+	if (weir_embedded_linked(&inst->ready) && !inst->starved_ns) {
 		now_ns = weir_embedded_now();
 		while (events->count < events->max && weir_embedded_linked(&inst->ready))
 			if (!report_reader(inst, weir_embedded_entry(inst->ready.next, struct reader, ready), events,
@@ -308,8 +311,7 @@ static void report(struct weir_inst *inst, struct events *events)
 				break;
 	}
 	/* Under the lock: a wake-up that belongs to something new must not be read away. */
-	if (inst->signalled && !inst->done && !weir_embedded_linked(&inst->notices) &&
-	    !weir_embedded_linked(&inst->ready) && read(inst->wake_fd, &wakes, sizeof wakes) >= 0)
+	if (inst->signalled && !weir_embedded_has_events(inst) && read(inst->wake_fd, &wakes, sizeof wakes) >= 0)
 		inst->signalled = false;
 	weir_embedded_lock_give(inst);
 }

@@ -54,6 +54,12 @@ int64_t weir_memory_now(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+bool weir_memory_has_events(const struct weir_inst *inst)
+{
+	return inst->done || weir_memory_linked(&inst->notices) ||
+	       (weir_memory_linked(&inst->ready) && !inst->starved_ns);
+}
+
 /*
  * The write comes after the lock is given up, so that the thread that it wakes
  * does not run into it. If poll() has taken everything in between, the price is
@@ -62,8 +68,7 @@ int64_t weir_memory_now(void)
 void weir_memory_unlock(struct weir_inst *inst)
 {
 	const uint64_t one = 1;
-	bool wake =
-	    !inst->signalled && (inst->done || weir_memory_linked(&inst->notices) || weir_memory_linked(&inst->ready));
+	bool wake = !inst->signalled && weir_memory_has_events(inst);
 
 	if (wake)
 		inst->signalled = true;

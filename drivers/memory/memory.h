@@ -157,7 +157,8 @@ struct weir_inst {
 	int wake_fd;  /* eventfd: readable while `signalled` */
 	int timer_fd; /* fires at armed_ns */
 	bool signalled;
-	int64_t armed_ns; /* 0: not armed */
+	int64_t starved_ns; /* there was no memory for a delivery: none before this time; 0: there is */
+	int64_t armed_ns;   /* 0: not armed */
 
 	size_t max_bytes;
 	uint64_t max_records;
@@ -193,6 +194,8 @@ static inline void weir_memory_lock(struct weir_inst *inst)
 }
 /* Ends a critical section; makes event_fd readable if there is something for poll() now. */
 void weir_memory_unlock(struct weir_inst *inst);
+/* Whether poll() has something to report. Lock held. */
+bool weir_memory_has_events(const struct weir_inst *inst);
 void weir_memory_notify(struct weir_inst *inst, struct notice *notice);
 
 /* ---- topic.c: topics, records, publishing ----------------------------------- */

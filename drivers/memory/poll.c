@@ -57,17 +57,27 @@ static void heap_remove(struct weir_inst *inst, struct delivery *delivery)
 	heap_up(inst, last->heap - 1, last);
 }
 
-/* Sets the timer to the first delivery that waits. */
+/* Sets the timer to the first delivery that waits, or to the end of a lack of memory. */
 static void timer_arm(struct weir_inst *inst)
 {
 	struct itimerspec spec = { { 0, 0 }, { 0, 0 } };
+	int64_t at = inst->waiting_count ? inst->waiting[0]->due_ns : INT64_MAX;
 
-	if (!inst->waiting_count || (inst->armed_ns && inst->armed_ns <= inst->waiting[0]->due_ns))
+	if (inst->starved_ns && inst->starved_ns < at)
+		at = inst->starved_ns;
+	if (at == INT64_MAX || (inst->armed_ns && inst->armed_ns <= at))
 		return;
-	inst->armed_ns = inst->waiting[0]->due_ns;
-	spec.it_value.tv_sec = inst->armed_ns / 1000000000;
-	spec.it_value.tv_nsec = inst->armed_ns % 1000000000;
+	inst->armed_ns = at;
+	spec.it_value.tv_sec = at / 1000000000;
+	spec.it_value.tv_nsec = at % 1000000000;
 	timerfd_settime(inst->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+}
+
+/* Trying again at once would keep poll() running for nothing. */
+static void starve(struct weir_inst *inst)
+{
+	inst->starved_ns = weir_memory_now() + 10000000;
+	timer_arm(inst);
 }
 
 static void delivery_due(struct weir_inst *inst, struct delivery *delivery)
@@ -95,6 +105,8 @@ static void timer_run(struct weir_inst *inst)
 
 	if (!inst->armed_ns || inst->armed_ns > (now = weir_memory_now()))
 		return;
+	if (inst->starved_ns <= now)
+		inst->starved_ns = 0;
 	while (inst->waiting_count && inst->waiting[0]->due_ns <= now) {
 		struct delivery *delivery = inst->waiting[0];
 
@@ -263,8 +275,10 @@ static bool report_reader(struct weir_inst *inst, struct reader *reader, struct 
 		struct weir_sub *sub = weir_memory_entry(reader->willing.next, struct weir_sub, willing);
 		struct delivery *delivery = delivery_next(inst, reader);
 
-		if (!delivery)
+		if (!delivery) {
+			starve(inst);
 			return false;
+		}
 		delivery_hand_out(sub, delivery, now_ns);
 		delivery_report(delivery, event_add(events));
 		weir_memory_append(&reader->willing, &sub->willing);
@@ -285,7 +299,7 @@ static void report(struct weir_inst *inst, struct events *events)
 	report_notices(inst, events);
 	/* Deliveries get half of a batch at least, or publishers that never pause would starve them. */
 	report_completions(inst, events, weir_memory_linked(&inst->ready) ? (events->max + 1) / 2 : events->max);
-	if (weir_memory_linked(&inst->ready)) {
+	if (weir_memory_linked(&inst->ready) && !inst->starved_ns) {
 		now_ns = weir_memory_now();
 		while (events->count < events->max && weir_memory_linked(&inst->ready))
 			if (!report_reader(inst, weir_memory_entry(inst->ready.next, struct reader, ready), events,
@@ -293,8 +307,7 @@ static void report(struct weir_inst *inst, struct events *events)
 				break;
 	}
 	/* Under the lock: a wake-up that belongs to something new must not be read away. */
-	if (inst->signalled && !inst->done && !weir_memory_linked(&inst->notices) &&
-	    !weir_memory_linked(&inst->ready) && read(inst->wake_fd, &wakes, sizeof wakes) >= 0)
+	if (inst->signalled && !weir_memory_has_events(inst) && read(inst->wake_fd, &wakes, sizeof wakes) >= 0)
 		inst->signalled = false;
 	weir_memory_unlock(inst);
 }
