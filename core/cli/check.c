@@ -159,7 +159,7 @@ int weir_cli_check(weir_config *config, weir_runtime *runtime)
 	const char *line;
 
 	for (size_t i = 0; (line = weir_config_warning(config, i)); i++)
-		weir_cli_say("warning: %s", line);
+		weir_cli_warn("%s", line);
 	for (size_t i = 0; (line = weir_config_problem(config, i)); i++)
 		weir_cli_say("%s", line);
 	if (code || urls)

@@ -95,6 +95,10 @@ void weir_cli_parse_fini(const struct weir_cmd *cmd, void *options);
 __attribute__((format(printf, 2, 3))) int weir_cli_usage(const struct weir_cmd *cmd, const char *format, ...);
 /* "weir: text" to stderr. */
 __attribute__((format(printf, 1, 2))) void weir_cli_say(const char *format, ...);
+/* "weir: warning: text" to stderr. */
+__attribute__((format(printf, 1, 2))) void weir_cli_warn(const char *format, ...);
+/* From now on both write lines of the log, for a reader that wants nothing else on stderr. */
+void weir_cli_say_to_log(void);
 /* Says `err` and returns the exit code that belongs to it. */
 int weir_cli_fail(const struct weir_error *err);
 

@@ -52,6 +52,8 @@ static void log_as_configured(const weir_config *config)
 	}
 	log_stderr.format = format && strcmp(format, "json") == 0 ? WEIR_LOG_JSON : WEIR_LOG_TEXT;
 	weir_log_set(weir_log_to_fd, &log_stderr, level);
+	if (log_stderr.format == WEIR_LOG_JSON)
+		weir_cli_say_to_log();
 }
 
 typedef uint16_t port_fn(const void *of, size_t index);

@@ -5,18 +5,45 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/log.h"
+
 enum { LINE_SIZE = 2048 };
 
+static bool say_to_log;
+
+void weir_cli_say_to_log(void)
+{
+	say_to_log = true;
+}
+
 /* One call for the whole line: other threads may have something to say as well. */
-void weir_cli_say(const char *format, ...)
+static void say(int level, const char *format, va_list args)
 {
 	char line[LINE_SIZE];
+
+	vsnprintf(line, sizeof line, format, args);
+	if (say_to_log)
+		weir_log(level, "%s", line);
+	else
+		fprintf(stderr, "weir: %s%s\n", level == WEIR_LOG_WARNING ? "warning: " : "", line);
+}
+
+void weir_cli_say(const char *format, ...)
+{
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(line, sizeof line, format, args);
+	say(WEIR_LOG_ERROR, format, args);
 	va_end(args);
-	fprintf(stderr, "weir: %s\n", line);
+}
+
+void weir_cli_warn(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(WEIR_LOG_WARNING, format, args);
+	va_end(args);
 }
 
 int weir_cli_usage(const struct weir_cmd *cmd, const char *format, ...)

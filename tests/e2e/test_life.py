@@ -234,6 +234,29 @@ class Manager(TestCase):
         line = json.loads(next(line for line in server.log if "ready: events on" in line))
         self.assertEqual(line["level"], "notice")
 
+    def test_a_log_in_json_has_nothing_else_in_it(self):
+        import json
+
+        server = self.weir(channel(), kind="InMemoryChannel", config={"log": {"format": "json"}})
+        with open(os.path.join(server.folder, "weir.json"), "w", encoding="utf-8") as file:
+            file.write('{ "nonsense": 1 }')
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_said("the old one stays in use")
+        lines = [json.loads(line) for line in server.log]
+        self.assertTrue(any("nonsense" in line["text"] and line["level"] == "error" for line in lines), lines)
+
+    def test_a_start_that_fails_is_told_in_json_too(self):
+        import json
+
+        first = self.weir(channel())
+        second = self.weir(channel(), config={"log": {"format": "json"}}, start=False)
+        second.config["embedded"] = first.config["embedded"]
+        second.start(wait=False)
+        self.assertEqual(second.process.wait(DEADLINE), 69)
+        second.reader.join()
+        lines = [json.loads(line) for line in second.log]
+        self.assertIn("is in use by process", lines[-1]["text"])
+
     def test_without_configuration_it_serves_default_default(self):
         server = self.weir(kind="InMemoryChannel", start=False)
         del server.config["channels"]
