@@ -38,8 +38,11 @@ static int print_summary(const weir_config *config)
 
 	if (code)
 		return code;
-	printf("ok: %zu channel%s, %zu subscription%s, on", channel_count, channel_count == 1 ? "" : "s",
-	       subscription_count, subscription_count == 1 ? "" : "s");
+	if (channel_count)
+		printf("ok: %zu channel%s, %zu subscription%s, on", channel_count, channel_count == 1 ? "" : "s",
+		       subscription_count, subscription_count == 1 ? "" : "s");
+	else
+		printf("ok: no channels, so default/default it is, on");
 	for (size_t i = 0; i < kind_count; i++)
 		printf("%s %s", i ? "," : "", kinds[i]);
 	putchar('\n');
@@ -98,8 +101,8 @@ const struct weir_cmd weir_cmd_config = {
 	.name = "config",
 	.args = "check|show|explain|schema [KEY]",
 	.summary = "Check a configuration, show what it comes to, explain keys",
-	.details = "check    runs everything that `weir serve` runs before it starts, tells every mistake, and ends\n"
-		   "         with exit code 78 if there was one\n"
+	.details = "check    runs everything that `weir serve` runs before it opens backends and ports, tells every\n"
+		   "         mistake, and ends with exit code 78 if there was one\n"
 		   "show     prints every effective key and value; secrets are not shown\n"
 		   "explain  tells what KEY means and takes; without KEY, all keys with a line each\n"
 		   "schema   prints a JSON Schema for editors, drivers' keys included",

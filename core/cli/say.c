@@ -73,6 +73,7 @@ int weir_cli_fail(const struct weir_error *err)
 	case WEIR_EINVAL:
 	case WEIR_ENOTFOUND:
 	case WEIR_EVERSION:
+	case WEIR_ENOTSUP:
 	case WEIR_ENOPERM:
 		return WEIR_EXIT_CONFIG;
 	default:

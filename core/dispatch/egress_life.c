@@ -2,6 +2,7 @@
 /* dispatch/egress_life: making, draining, closing and looking at a subscription. */
 #include "dispatch/egress_state.h"
 
+#include <stdio.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
@@ -110,7 +111,15 @@ int weir_egress_subscribe(struct weir_egress *egress, struct weir_error *err)
 		.ctx = egress,
 	};
 
-	return weir_channel_subscribe(egress->options.channel, &spec, &egress->subscription, err);
+	struct weir_error why = WEIR_ERROR_INIT;
+	int code = weir_channel_subscribe(egress->options.channel, &spec, &egress->subscription, &why);
+
+	if (!code || !err)
+		return code;
+	*err = why;
+	snprintf(err->text, sizeof err->text, "subscription %.64s of %.64s/%.64s: %.256s", settings->name,
+		 weir_channel_namespace(egress->options.channel), weir_channel_name(egress->options.channel), why.text);
+	return code;
 }
 
 /* ---- ending --------------------------------------------------------------- */

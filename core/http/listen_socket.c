@@ -118,6 +118,20 @@ static uint16_t port_of(int fd)
 	return getsockname(fd, any, &len) ? 0 : ntohs(address.sin6_port);
 }
 
+static const char *hint(int number)
+{
+	switch (number) {
+	case EADDRINUSE:
+		return "; another program has it, choose another port";
+	case EADDRNOTAVAIL:
+		return "; this machine has no such address";
+	case EACCES:
+		return "; ports below 1024 need CAP_NET_BIND_SERVICE";
+	default:
+		return "";
+	}
+}
+
 int weir_http_listen_socket(const char *address, int *ret, uint16_t *port, struct weir_error *err)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
@@ -137,8 +151,7 @@ int weir_http_listen_socket(const char *address, int *ret, uint16_t *port, struc
 	freeaddrinfo(list);
 	if (*ret < 0) {
 		rc = weir_fail(err, saved == EADDRINUSE ? WEIR_EBUSY : WEIR_EIO, "cannot listen on '%.100s': %s%s",
-			       address, strerror(saved),
-			       saved == EADDRINUSE ? "; another program has it, choose another port" : "");
+			       address, strerror(saved), hint(saved));
 		weir_error_native(err, "errno", saved);
 		return rc;
 	}

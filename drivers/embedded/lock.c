@@ -57,7 +57,8 @@ static int folder_make(const char *path, struct weir_error *err)
 	if (mkdir(path, 0700) == 0)
 		return parent_sync(path) ? system_fail(err, path, "cannot make its folder durable") : WEIR_OK;
 	if (errno == ENOENT)
-		return system_fail(err, path, "cannot make it: the folder above it is missing");
+		return weir_fail(err, WEIR_EINVAL, "embedded.path: cannot make %s: the folder above it is missing",
+				 path);
 	if (errno != EEXIST && errno != EROFS)
 		return system_fail(err, path, "cannot make its folder");
 	if (stat(path, &info))

@@ -23,7 +23,7 @@ class Check(WeirTest):
                          "ok: 2 channels, 1 subscription, on InMemoryChannel\n")
 
     def test_no_configuration_is_right(self):
-        self.assertEqual(self.succeed("config", "check").out, "ok: 0 channels, 0 subscriptions, on InMemoryChannel\n")
+        self.assertEqual(self.succeed("config", "check").out, "ok: no channels, so default/default it is, on InMemoryChannel\n")
 
     def test_all_mistakes_are_told_at_once(self):
         path = self.write("c.json", '{\n "log.level": "loud",\n "dispatcher.batch": 1,\n "logg.level": 1,\n'
