@@ -9,6 +9,7 @@
 #include "admin/snapshot.h"
 #include "admin/status.h"
 #include "admin/tail.h"
+#include "base/container.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -39,8 +40,6 @@ struct weir_admin {
 	double start_seconds;
 	_Atomic bool draining;
 };
-
-#define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- endpoints -------------------------------------------------------------------- */
 
@@ -197,7 +196,7 @@ static void on_request(void *ctx, struct weir_http_request *request)
 
 static void on_stop(struct weir_task *task)
 {
-	struct weir_admin *admin = CONTAINER(task, struct weir_admin, stop);
+	struct weir_admin *admin = WEIR_CONTAINER(task, struct weir_admin, stop);
 
 	weir_http_server_free(admin->server);
 	admin->server = NULL;

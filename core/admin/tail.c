@@ -5,6 +5,7 @@
 
 #include "admin/tail_state.h"
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "dispatch/thread.h"
@@ -14,8 +15,6 @@ enum {
 	LINE_MAX_BYTES = 64 * 1024 * 1024,
 	RETRY_MS = 20, /* until a reader that is behind is looked at again */
 };
-
-#define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- the loop: memory ------------------------------------------------------------------ */
 
@@ -151,7 +150,7 @@ static void tail_write(struct weir_admin_tail *tail)
 
 static void on_retry(struct weir_timer *timer)
 {
-	tail_write(CONTAINER(timer, struct weir_admin_tail, retry));
+	tail_write(WEIR_CONTAINER(timer, struct weir_admin_tail, retry));
 }
 
 /* Only while it is open: whatever comes before and after that stays in `arrived`. */
@@ -171,7 +170,7 @@ static void take_arrived(struct weir_admin_tail *tail)
 
 static void on_arrival(struct weir_task *task)
 {
-	struct weir_admin_tail *tail = CONTAINER(task, struct weir_admin_tail, arrival);
+	struct weir_admin_tail *tail = WEIR_CONTAINER(task, struct weir_admin_tail, arrival);
 
 	pthread_mutex_lock(&tail->lock);
 	tail->posted = false;
@@ -210,7 +209,7 @@ static void opened(struct weir_admin_tail *tail)
 
 static void on_done(struct weir_task *task)
 {
-	struct weir_admin_tail *tail = CONTAINER(task, struct weir_admin_tail, done);
+	struct weir_admin_tail *tail = WEIR_CONTAINER(task, struct weir_admin_tail, done);
 
 	if (tail->stage == WEIR_ADMIN_TAIL_OPENING)
 		opened(tail);
@@ -278,7 +277,7 @@ void weir_admin_tails_handle(struct weir_admin_tails *tails, struct weir_http_re
 
 static void on_drain(struct weir_task *task)
 {
-	struct weir_admin_tails *tails = CONTAINER(task, struct weir_admin_tails, drain);
+	struct weir_admin_tails *tails = WEIR_CONTAINER(task, struct weir_admin_tails, drain);
 
 	for (struct weir_admin_tail *tail = tails->first; tail; tail = tail->next)
 		tail_end(tail);

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "dispatch/egress_state.h"
@@ -14,8 +15,7 @@ enum { MAX_OUTSTANDING = 4096 }; /* replies and dead letters being published to 
 /* End of a turn: one call for each subscription that finished something. */
 static void on_turn_end(struct weir_hook *hook)
 {
-	struct weir_delivery_loop *loop =
-	    (struct weir_delivery_loop *)((char *)hook - offsetof(struct weir_delivery_loop, hook));
+	struct weir_delivery_loop *loop = WEIR_CONTAINER(hook, struct weir_delivery_loop, hook);
 	struct weir_egress *egress;
 
 	while ((egress = loop->unsettled)) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -75,8 +76,7 @@ void weir_egress_finish(struct weir_egress_item *item, weir_figure *counter)
 
 static void on_retry_time(struct weir_timer *timer)
 {
-	struct weir_egress_item *item =
-	    (struct weir_egress_item *)((char *)timer - offsetof(struct weir_egress_item, timer));
+	struct weir_egress_item *item = WEIR_CONTAINER(timer, struct weir_egress_item, timer);
 
 	weir_lanes_again(&item->egress->lanes, &item->lane);
 	weir_egress_pump(item->egress);

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/mem.h"
 
 enum { WINDOW_MIN = 64, WINDOW_MAX = 4096 };
@@ -126,7 +127,7 @@ int weir_egress_subscribe(struct weir_egress *egress, struct weir_error *err)
 
 static void on_drain(struct weir_task *task)
 {
-	struct weir_egress *egress = (struct weir_egress *)((char *)task - offsetof(struct weir_egress, drain_task));
+	struct weir_egress *egress = WEIR_CONTAINER(task, struct weir_egress, drain_task);
 
 	egress->draining = true;
 	weir_egress_pump(egress);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/container.h"
 #include "base/dynbuf.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -148,7 +149,7 @@ static void publish_gather(struct weir_ingress *ingress, struct weir_ingress_gat
 
 void weir_ingress_end_turn(struct weir_hook *hook)
 {
-	struct weir_ingress *ingress = (struct weir_ingress *)((char *)hook - offsetof(struct weir_ingress, hook));
+	struct weir_ingress *ingress = WEIR_CONTAINER(hook, struct weir_ingress, hook);
 	struct weir_ingress_gather *gather;
 
 	while ((gather = ingress->listed)) {

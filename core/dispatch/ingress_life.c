@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/container.h"
 #include "base/mem.h"
 
 static int make_parts(struct weir_ingress *ingress, struct weir_error *err)
@@ -58,8 +59,7 @@ int weir_ingress_start(struct weir_ingress *ingress, struct weir_error *err)
 
 static void on_drain(struct weir_task *task)
 {
-	struct weir_ingress *ingress =
-	    (struct weir_ingress *)((char *)task - offsetof(struct weir_ingress, drain_task));
+	struct weir_ingress *ingress = WEIR_CONTAINER(task, struct weir_ingress, drain_task);
 
 	weir_http_server_drain(ingress->server, ingress->drained, ingress->drained_ctx);
 }

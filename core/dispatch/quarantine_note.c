@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/dynbuf.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -129,8 +130,7 @@ static void wait_and_retry(struct weir_egress_item *item, const char *why)
 
 static void on_written(struct weir_task *task)
 {
-	struct weir_quarantine_note *note =
-	    (struct weir_quarantine_note *)((char *)task - offsetof(struct weir_quarantine_note, job.task));
+	struct weir_quarantine_note *note = WEIR_CONTAINER(task, struct weir_quarantine_note, job.task);
 	struct weir_egress_item *item = note->item;
 	struct weir_egress *egress = item->egress;
 	char why[WEIR_FAILURE_WORDS];

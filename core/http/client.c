@@ -3,6 +3,7 @@
 
 #include <weir/version.h>
 
+#include "base/container.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "http/client_internal.h"
@@ -15,8 +16,6 @@ enum {
 	PREAMBLE_MAX = 16 * 1024,
 };
 
-#define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
-
 void weir_http_client_soon(struct weir_http_client *client)
 {
 	/* If there is no memory even for that, the exchanges' own timers still end them. */
@@ -25,7 +24,7 @@ void weir_http_client_soon(struct weir_http_client *client)
 
 static void on_soon(struct weir_timer *timer)
 {
-	struct weir_http_client *client = CONTAINER(timer, struct weir_http_client, soon_timer);
+	struct weir_http_client *client = WEIR_CONTAINER(timer, struct weir_http_client, soon_timer);
 	struct weir_http_target *target = client->targets;
 
 	/* A `done` function may free targets, even this one's neighbour: begin again after each that had something. */
@@ -46,7 +45,7 @@ static void on_soon(struct weir_timer *timer)
 
 static void on_idle(struct weir_timer *timer)
 {
-	weir_http_wire_close_old(CONTAINER(timer, struct weir_http_client, idle_timer));
+	weir_http_wire_close_old(WEIR_CONTAINER(timer, struct weir_http_client, idle_timer));
 }
 
 static int copy_options(struct weir_http_client *client, const struct weir_http_client_options *options)

@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/mem.h"
-
-#define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- lists -------------------------------------------------------------------- */
 
@@ -202,7 +201,7 @@ void weir_http_target_report(struct weir_http_target *target)
 
 static void on_timeout(struct weir_timer *timer)
 {
-	struct weir_http_exchange *exchange = CONTAINER(timer, struct weir_http_exchange, timer);
+	struct weir_http_exchange *exchange = WEIR_CONTAINER(timer, struct weir_http_exchange, timer);
 
 	switch (exchange->stage) {
 	case WEIR_HTTP_CARRIED:

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/mem.h"
 #include "http/client_internal.h"
 
@@ -25,8 +26,6 @@ struct weir_http_socket {
 	bool idle;        /* no transfer uses it */
 	bool taken;       /* somebody else closes it */
 };
-
-#define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static void collect(struct weir_http_client *client)
 {
@@ -85,7 +84,7 @@ static void socket_unwatch(struct weir_http_socket *socket)
 
 static void on_ready(struct weir_watch *watch, uint32_t events)
 {
-	struct weir_http_socket *socket = CONTAINER(watch, struct weir_http_socket, watch);
+	struct weir_http_socket *socket = WEIR_CONTAINER(watch, struct weir_http_socket, watch);
 	int action = 0;
 
 	if (socket->idle) {
@@ -242,7 +241,7 @@ int weir_http_easy_take_socket(struct weir_http_easy *easy)
 
 static void on_multi_timer(struct weir_timer *timer)
 {
-	act(CONTAINER(timer, struct weir_http_client, multi_timer), CURL_SOCKET_TIMEOUT, 0);
+	act(WEIR_CONTAINER(timer, struct weir_http_client, multi_timer), CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *ctx)

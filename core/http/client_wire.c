@@ -12,9 +12,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/mem.h"
-
-#define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- closing ------------------------------------------------------------------- */
 
@@ -152,7 +151,7 @@ void weir_http_wire_broke(struct weir_http_wire *wire, const char *text)
 
 static void on_ready(struct weir_watch *watch, uint32_t events)
 {
-	struct weir_http_wire *wire = CONTAINER(watch, struct weir_http_wire, watch);
+	struct weir_http_wire *wire = WEIR_CONTAINER(watch, struct weir_http_wire, watch);
 
 	if (!wire->exchange)
 		wire_free(wire); /* closed by the server, or it speaks unasked */
@@ -162,7 +161,7 @@ static void on_ready(struct weir_watch *watch, uint32_t events)
 
 static void on_connected(struct weir_http_easy *easy, CURLcode result)
 {
-	struct weir_http_wire *wire = CONTAINER(easy, struct weir_http_wire, easy);
+	struct weir_http_wire *wire = WEIR_CONTAINER(easy, struct weir_http_wire, easy);
 	struct weir_http_failure failure = weir_http_failure_of(easy, result);
 
 	if (failure.code == WEIR_OK)

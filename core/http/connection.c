@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/mem.h"
 #include "http/server_state.h"
 #include "http/stream.h"
@@ -342,7 +343,7 @@ static bool is_gone(const struct weir_http_connection *connection, uint32_t even
 
 static void on_ready(struct weir_watch *watch, uint32_t events)
 {
-	struct weir_http_connection *connection = WEIR_HTTP_OF(watch, struct weir_http_connection, watch);
+	struct weir_http_connection *connection = WEIR_CONTAINER(watch, struct weir_http_connection, watch);
 
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		connection->hangup = true;
@@ -373,7 +374,7 @@ static void expire(struct weir_http_connection *connection)
 
 static void on_timer(struct weir_timer *timer)
 {
-	struct weir_http_connection *connection = WEIR_HTTP_OF(timer, struct weir_http_connection, timer);
+	struct weir_http_connection *connection = WEIR_CONTAINER(timer, struct weir_http_connection, timer);
 
 	connection->running = true;
 	if (weir_loop_now(connection->server->loop) >= deadline_of(connection))

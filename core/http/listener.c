@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/server_state.h"
@@ -80,7 +81,7 @@ static void pause_accepting(struct weir_http_listener *listener, int error)
 
 static void on_pause_over(struct weir_timer *timer)
 {
-	struct weir_http_listener *listener = WEIR_HTTP_OF(timer, struct weir_http_listener, pause);
+	struct weir_http_listener *listener = WEIR_CONTAINER(timer, struct weir_http_listener, pause);
 
 	weir_loop_rewatch(listener->server->loop, &listener->watch, EPOLLIN);
 }
@@ -114,7 +115,7 @@ static bool accept_one(struct weir_http_listener *listener)
 
 static void on_ready(struct weir_watch *watch, uint32_t events)
 {
-	struct weir_http_listener *listener = WEIR_HTTP_OF(watch, struct weir_http_listener, watch);
+	struct weir_http_listener *listener = WEIR_CONTAINER(watch, struct weir_http_listener, watch);
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(listener);)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/listen_socket.h"
@@ -28,7 +29,7 @@ static void run_resumes(struct weir_http_server *server)
 
 static void on_wake(struct weir_timer *timer)
 {
-	struct weir_http_server *server = WEIR_HTTP_OF(timer, struct weir_http_server, resume_timer);
+	struct weir_http_server *server = WEIR_CONTAINER(timer, struct weir_http_server, resume_timer);
 	void (*drained)(void *ctx);
 
 	run_resumes(server);

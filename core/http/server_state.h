@@ -10,8 +10,6 @@
 #include "http/listener.h"
 #include "http/response.h"
 
-#define WEIR_HTTP_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
-
 enum { WEIR_HTTP_TRASH_BYTES = 16384 };
 
 struct weir_http_server {
