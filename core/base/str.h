@@ -35,6 +35,18 @@ struct weir_buf weir_str_trim(struct weir_buf text);
  */
 bool weir_str_split(struct weir_buf *rest, char separator, struct weir_buf *part);
 
+/* The value of a hexadecimal digit; -1: it is none. */
+static inline int weir_str_hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
 /* Digits only, no sign, no overflow. */
 bool weir_str_to_uint(struct weir_buf text, uint64_t *ret);
 /* Digits with an optional '-'. */

@@ -9,14 +9,6 @@
 
 /* ---- values ------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Undoes percent-encoding in place; false if there is a '%' without two digits. */
 static bool percent_decode(char *text, size_t *len)
 {
@@ -31,8 +23,8 @@ static bool percent_decode(char *text, size_t *len)
 		}
 		if (*len - i < 3)
 			return false;
-		high = hex_digit(text[i + 1]);
-		low = hex_digit(text[i + 2]);
+		high = weir_str_hex(text[i + 1]);
+		low = weir_str_hex(text[i + 2]);
 		if (high < 0 || low < 0)
 			return false;
 		*out++ = (char)(high << 4 | low);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/str.h"
 #include "event/utf8.h"
 
 /* What may come next. */
@@ -101,17 +102,6 @@ static size_t skip_plain(const struct weir_json_scan *scan, size_t at)
 	return at;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* The value of "\uXXXX" at `p`, -1 if it is not that. `left`: bytes up to the end. */
 static int32_t unicode_escape(const char *p, size_t left)
 {
@@ -120,7 +110,7 @@ static int32_t unicode_escape(const char *p, size_t left)
 	if (left < 6 || p[0] != '\\' || p[1] != 'u')
 		return -1;
 	for (int i = 2; i < 6; i++) {
-		int digit = hex_digit(p[i]);
+		int digit = weir_str_hex(p[i]);
 
 		if (digit < 0)
 			return -1;

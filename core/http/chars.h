@@ -21,16 +21,4 @@ static inline bool weir_http_is(char c, enum weir_http_char what)
 	return (weir_http_chars[(unsigned char)c] & what) != 0;
 }
 
-/* The value of a hexadecimal digit; -1: it is none. */
-static inline int weir_http_hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 #endif

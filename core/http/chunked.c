@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/str.h"
 #include "http/chars.h"
 
 enum state {
@@ -61,7 +62,7 @@ static void end_of_part(struct weir_http_chunked *chunked, char c, const struct 
 
 static void on_size(struct weir_http_chunked *chunked, char c)
 {
-	int digit = weir_http_hex(c);
+	int digit = weir_str_hex(c);
 
 	if (digit < 0 && chunked->digits) {
 		end_of_part(chunked, c, &bad_size);

@@ -54,7 +54,7 @@ static bool escapes_are_complete(struct weir_buf text)
 	const char *end = at + text.len;
 
 	while ((at = memchr(at, '%', (size_t)(end - at)))) {
-		if (end - at < 3 || weir_http_hex(at[1]) < 0 || weir_http_hex(at[2]) < 0)
+		if (end - at < 3 || weir_str_hex(at[1]) < 0 || weir_str_hex(at[2]) < 0)
 			return false;
 		at += 3;
 	}

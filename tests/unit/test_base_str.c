@@ -62,6 +62,19 @@ static void split_gives_every_part_also_empty_ones(void **state)
 	assert_false(weir_str_split(&rest, ',', &part));
 }
 
+static void hexadecimal_digits_have_their_value_and_others_none(void **state)
+{
+	const char digits[] = "0123456789abcdef";
+
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		int lower = c >= 'A' && c <= 'F' ? c + 'a' - 'A' : c;
+		const char *at = lower ? memchr(digits, lower, sizeof digits - 1) : NULL;
+
+		assert_int_equal(weir_str_hex((char)c), at ? at - digits : -1);
+	}
+}
+
 static void unsigned_numbers_are_digits_up_to_the_maximum(void **state)
 {
 	static const struct {
@@ -276,6 +289,7 @@ int main(void)
 		cmocka_unit_test(a_prefix_may_be_empty_or_everything),
 		cmocka_unit_test(trim_takes_spaces_and_tabs_at_both_ends),
 		cmocka_unit_test(split_gives_every_part_also_empty_ones),
+		cmocka_unit_test(hexadecimal_digits_have_their_value_and_others_none),
 		cmocka_unit_test(unsigned_numbers_are_digits_up_to_the_maximum),
 		cmocka_unit_test(signed_numbers_reach_both_ends),
 		cmocka_unit_test(durations_follow_iso_8601),

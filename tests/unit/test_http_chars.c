@@ -62,24 +62,10 @@ static void every_byte_has_its_classes(void **state)
 	}
 }
 
-static void hexadecimal_digits_have_their_value_and_others_none(void **state)
-{
-	const char digits[] = "0123456789abcdef";
-
-	(void)state;
-	for (int c = 0; c < 256; c++) {
-		int lower = c >= 'A' && c <= 'F' ? c + 'a' - 'A' : c;
-		const char *at = lower ? memchr(digits, lower, sizeof digits - 1) : NULL;
-
-		assert_int_equal(weir_http_hex((char)c), at ? at - digits : -1);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_byte_has_its_classes),
-		cmocka_unit_test(hexadecimal_digits_have_their_value_and_others_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
