@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "channel/internal.h"
 
@@ -41,7 +42,11 @@ static void host_log(void *ctx, int level, const char *text)
 	for (i = 0; text && text[i] && i + 1 < sizeof line; i++)
 		line[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
 	line[i] = '\0';
-	weir_backend_log(ctx, level < 0 ? 0 : level > 3 ? 3 : level, "%s", line);
+	if (level < WEIR_LOG_ERROR)
+		level = WEIR_LOG_ERROR;
+	if (level > WEIR_LOG_DEBUG)
+		level = WEIR_LOG_DEBUG;
+	weir_backend_log(ctx, level, "%s", line);
 }
 
 void weir_backend_breach(struct weir_backend *backend, enum weir_breach breach)
@@ -59,7 +64,8 @@ void weir_backend_breach(struct weir_backend *backend, enum weir_breach breach)
 	};
 
 	if (atomic_fetch_add_explicit(&backend->breaches[breach], 1, memory_order_relaxed) == 0)
-		weir_backend_log(backend, 0, "breaks its contract: %s; further ones are only counted", texts[breach]);
+		weir_backend_log(backend, WEIR_LOG_ERROR, "breaks its contract: %s; further ones are only counted",
+				 texts[breach]);
 }
 
 /* ---- making and freeing -------------------------------------------------- */
@@ -276,7 +282,7 @@ int weir_backend_stopped(struct weir_backend *backend, int64_t deadline_ns, stru
 		pthread_join(backend->thread, NULL);
 		return code;
 	}
-	weir_backend_log(backend, 0, "does not close; left behind");
+	weir_backend_log(backend, WEIR_LOG_ERROR, "does not close; left behind");
 	atomic_store(&backend->muted, true);
 	pthread_detach(backend->thread);
 	return weir_fail(err, code, "driver %s: did not close in time", backend->driver->table.name);

@@ -3,6 +3,7 @@
 #include "channel/backend.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "channel/internal.h"
 
@@ -155,7 +156,7 @@ static void set_up(struct weir_backend *backend, bool up, const struct weir_driv
 	backend->down = why;
 	pthread_mutex_unlock(&backend->lock);
 	if (changed)
-		weir_backend_log(backend, up ? 2 : 1, "%s%s",
+		weir_backend_log(backend, up ? WEIR_LOG_NOTICE : WEIR_LOG_WARNING, "%s%s",
 				 up ? "reachable again" : "not reachable: ", up ? "" : why.text);
 }
 
@@ -172,7 +173,7 @@ void weir_dispatch_fatal(struct weir_backend *backend, const struct weir_error *
 	backend->fatal = true;
 	backend->error = why;
 	pthread_mutex_unlock(&backend->lock);
-	weir_backend_log(backend, 0, "dead until Weir is restarted: %s", why.text);
+	weir_backend_log(backend, WEIR_LOG_ERROR, "dead until Weir is restarted: %s", why.text);
 }
 
 static void renew_caps(struct weir_backend *backend)
@@ -202,7 +203,7 @@ static void on_throttle(struct weir_backend *backend, const struct weir_driver_e
 		return;
 	backend->throttle_quiet_ns = weir_clock_after_ms(now, THROTTLE_LOG_MS);
 	weir_guard_error(&why, event->error, event->error ? event->error->code : WEIR_EAGAIN, "no reason given");
-	weir_backend_log(backend, 1, "the backend slows Weir down: %s", why.text);
+	weir_backend_log(backend, WEIR_LOG_WARNING, "the backend slows Weir down: %s", why.text);
 }
 
 static void on_topic(struct weir_backend *backend, struct weir_channel *channel, const struct weir_driver_event *event)
@@ -218,7 +219,7 @@ static void on_topic(struct weir_backend *backend, struct weir_channel *channel,
 	channel->state.error = why;
 	pthread_mutex_unlock(&backend->lock);
 	if (failed)
-		weir_backend_log(backend, 0, "channel %s/%s: %s", channel->ns, channel->name, why.text);
+		weir_backend_log(backend, WEIR_LOG_ERROR, "channel %s/%s: %s", channel->ns, channel->name, why.text);
 }
 
 /* ---- subscriptions ------------------------------------------------------- */
@@ -247,7 +248,7 @@ static void set_sub_state(struct weir_subscription *sub, const struct weir_drive
 	sub->state.error = why;
 	pthread_mutex_unlock(&sub->backend->lock);
 	if (failed)
-		weir_backend_log(sub->backend, 0, "subscription %s: %s", sub->name, why.text);
+		weir_backend_log(sub->backend, WEIR_LOG_ERROR, "subscription %s: %s", sub->name, why.text);
 }
 
 static bool on_sub(struct weir_backend *backend, struct weir_subscription *sub, const struct weir_driver_event *event)
@@ -270,10 +271,14 @@ static bool on_sub(struct weir_backend *backend, struct weir_subscription *sub, 
 
 /* ---- events -------------------------------------------------------------- */
 
+static bool about_topic(const struct weir_driver_event *event)
+{
+	return event->type == WEIR_EV_TOPIC_READY || event->type == WEIR_EV_TOPIC_FAILED;
+}
+
 static void on_unknown(struct weir_backend *backend, const struct weir_driver_event *event)
 {
-	bool named = event->type == WEIR_EV_TOPIC_READY || event->type == WEIR_EV_TOPIC_FAILED ? event->topic != NULL
-											       : event->sub != NULL;
+	bool named = about_topic(event) ? event->topic != NULL : event->sub != NULL;
 
 	if (event->type == WEIR_EV_DELIVER && event->lease)
 		weir_guard_release(&backend->guard, event->lease);
@@ -320,17 +325,12 @@ static bool on_instance(struct weir_backend *backend, const struct weir_driver_e
 		return true;
 	case WEIR_EV_THROTTLE:
 		on_throttle(backend, event);
-		return event->sub == NULL;
+		return event->sub == NULL; /* a subscription that is slowed down hears of it, too */
 	case WEIR_EV_WRITABLE:
 		return true;
 	default:
 		return false;
 	}
-}
-
-static bool about_topic(const struct weir_driver_event *event)
-{
-	return event->type == WEIR_EV_TOPIC_READY || event->type == WEIR_EV_TOPIC_FAILED;
 }
 
 /* False: the event has to wait. */
