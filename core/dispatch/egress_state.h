@@ -58,7 +58,6 @@ struct weir_attempt {
 	struct weir_header *headers;
 	size_t header_capacity;
 	bool reply;         /* the event is the subscriber's reply, not the delivery's event */
-	int64_t started_ns; /* 0: not a POST */
 };
 
 struct weir_egress_counters {

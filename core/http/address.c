@@ -24,7 +24,6 @@ struct address_range {
 	{                                                                                                              \
 		{ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d }, 96 + (bits), class                           \
 	}
-#define V4_BITS 96
 
 /* The first that matches decides, so the narrow ones come first. */
 static const struct address_range ranges[] = {

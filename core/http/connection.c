@@ -54,15 +54,16 @@ static int64_t deadline_of(const struct weir_http_connection *connection)
 	}
 }
 
-/* A timer that is too early is left alone: it fires, and is set again then. */
+/* A timer that is too early is left alone, so that it is not moved for each request: it fires, and is set again then.
+ */
 static void arm(struct weir_http_connection *connection)
 {
 	struct weir_timer *timer = &connection->timer;
+	int64_t deadline_ns = deadline_of(connection);
 
-	connection->deadline_ns = deadline_of(connection);
-	if (connection->deadline_ns == WEIR_NS_NEVER || (timer->slot && timer->deadline_ns <= connection->deadline_ns))
+	if (deadline_ns == WEIR_NS_NEVER || (timer->slot && timer->deadline_ns <= deadline_ns))
 		return;
-	if (weir_loop_timer_set(connection->server->loop, timer, connection->deadline_ns) == WEIR_OK)
+	if (weir_loop_timer_set(connection->server->loop, timer, deadline_ns) == WEIR_OK)
 		return;
 	connection->broken = true;
 	weir_http_connection_resume(connection);

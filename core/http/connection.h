@@ -38,8 +38,7 @@ enum weir_http_state {
 struct weir_http_connection {
 	struct weir_watch watch;
 	struct weir_timer timer;
-	int64_t deadline_ns; /* the timer may be earlier: it is moved when it fires, not for each request */
-	int64_t since_ns;    /* last progress */
+	int64_t since_ns; /* last progress */
 	struct weir_http_server *server;
 	struct weir_http_request *request;
 	struct weir_http_stream *stream;
