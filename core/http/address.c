@@ -57,9 +57,10 @@ static const struct {
 	uint8_t bytes[16];
 	uint8_t prefix, offset;
 } carriers[] = {
-	{ { 0x00, 0x64, 0xff, 0x9b }, 96, 12 }, /* NAT64 */
-	{ { 0x20, 0x02 }, 16, 2 },              /* 6to4 */
-	{ { 0 }, 96, 12 },                      /* IPv4-compatible; :: and ::1 are taken before */
+	{ { 0x00, 0x64, 0xff, 0x9b }, 96, 12 },             /* NAT64 */
+	{ { 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01 }, 48, 12 }, /* NAT64 of a network's own (RFC 8215), as a /96 of it */
+	{ { 0x20, 0x02 }, 16, 2 },                          /* 6to4 */
+	{ { 0 }, 96, 12 },                                  /* IPv4-compatible; :: and ::1 are taken before */
 };
 
 static bool in_range(const uint8_t address[16], const uint8_t range[16], unsigned bits)
