@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -115,17 +116,39 @@ static bool write_now(int fd, const char *line, size_t len)
 	return written == (ssize_t)len;
 }
 
-void weir_log_to_fd(void *ctx, int level, const char *text)
+static bool write_line(struct weir_log_fd *out, int level, const char *text)
 {
-	struct weir_log_fd *out = ctx;
 	char line[LINE_SIZE], when[WEIR_CLOCK_TEXT_SIZE];
-	int saved_errno = errno;
 	size_t len;
 
 	weir_clock_format(weir_clock_wall_ms(), when);
 	len =
 	    out->format == WEIR_LOG_JSON ? format_json(line, when, level, text) : format_text(line, when, level, text);
-	if (!write_now(out->fd, line, len))
+	return write_now(out->fd, line, len);
+}
+
+/* A gap in the log that nobody knows of would be taken for silence. */
+static void tell_dropped(struct weir_log_fd *out)
+{
+	uint64_t dropped = atomic_load_explicit(&out->dropped, memory_order_relaxed);
+	uint64_t told = atomic_exchange_explicit(&out->told, dropped, memory_order_relaxed);
+	char text[80];
+
+	if (dropped <= told)
+		return;
+	snprintf(text, sizeof text, "%" PRIu64 " lines of the log could not be written", dropped - told);
+	if (!write_line(out, WEIR_LOG_WARNING, text))
+		atomic_store_explicit(&out->told, told, memory_order_relaxed);
+}
+
+void weir_log_to_fd(void *ctx, int level, const char *text)
+{
+	struct weir_log_fd *out = ctx;
+	int saved_errno = errno;
+
+	if (write_line(out, level, text))
+		tell_dropped(out);
+	else
 		atomic_fetch_add_explicit(&out->dropped, 1, memory_order_relaxed);
 	errno = saved_errno;
 }

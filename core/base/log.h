@@ -5,7 +5,7 @@
  * The library itself never prints: until a sink is set, lines are dropped. A
  * line is `text` for people; programs read metrics and /status instead. A sink
  * must not block the data path: the stderr sink drops and counts when the pipe
- * is full.
+ * is full, and says so when it has room again.
  */
 #ifndef WEIR_BASE_LOG_H
 #define WEIR_BASE_LOG_H
@@ -36,6 +36,7 @@ struct weir_log_fd {
 	int fd;
 	enum weir_log_format format;
 	_Atomic uint64_t dropped;
+	_Atomic uint64_t told; /* of them: the next line that arrives says how many are missing */
 };
 void weir_log_to_fd(void *ctx, int level, const char *text);
 

@@ -136,6 +136,28 @@ static void a_full_pipe_drops_and_counts_instead_of_blocking(void **state)
 	close(ends[1]);
 }
 
+static void when_there_is_room_again_it_is_told_how_many_are_missing(void **state)
+{
+	char text[512];
+	int ends[2];
+	struct weir_log_fd out = { .fd = -1, .format = WEIR_LOG_TEXT };
+
+	(void)state;
+	weir_log_to_fd(&out, WEIR_LOG_NOTICE, "lost");
+	weir_log_to_fd(&out, WEIR_LOG_NOTICE, "lost");
+	assert_int_equal(pipe(ends), 0);
+	out.fd = ends[1];
+	weir_log_to_fd(&out, WEIR_LOG_NOTICE, "first");
+	read_pipe(ends[0], text, sizeof text);
+	assert_non_null(strstr(text, "first\n"));
+	assert_non_null(strstr(text, "2 lines of the log could not be written\n"));
+	weir_log_to_fd(&out, WEIR_LOG_NOTICE, "second");
+	read_pipe(ends[0], text, sizeof text);
+	assert_null(strstr(text, "could not be written"));
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void a_closed_descriptor_is_counted(void **state)
 {
 	struct weir_log_fd out = { .fd = -1, .format = WEIR_LOG_TEXT };
@@ -210,6 +232,7 @@ int main(void)
 		cmocka_unit_test(a_text_line_has_time_level_and_text),
 		cmocka_unit_test(a_json_line_is_escaped_and_utf8),
 		cmocka_unit_test(a_full_pipe_drops_and_counts_instead_of_blocking),
+		cmocka_unit_test(when_there_is_room_again_it_is_told_how_many_are_missing),
 		cmocka_unit_test(a_closed_descriptor_is_counted),
 		cmocka_unit_test(wall_time_is_written_as_rfc_3339),
 		cmocka_unit_test(deadlines_do_not_overflow),
