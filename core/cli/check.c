@@ -11,12 +11,6 @@
 #include "config/settings.h"
 #include "http/client.h"
 
-static int out_of_memory(void)
-{
-	weir_cli_say("out of memory");
-	return WEIR_EXIT_FAILED;
-}
-
 /* ---- kinds --------------------------------------------------------------- */
 
 /* A kind that could not be read is a problem already. */
@@ -38,7 +32,7 @@ int weir_cli_kinds(const weir_config *config, const char ***ret, size_t *count)
 	const char **kinds = weir_mem_zalloc(channel_count + 1, sizeof *kinds);
 
 	if (!kinds)
-		return out_of_memory();
+		return weir_cli_no_memory();
 	*count = 0;
 	for (size_t i = 0; i < channel_count; i++)
 		add_once(kinds, count, weir_config_kind(config, channels[i].ns, channels[i].name));
@@ -150,7 +144,7 @@ static int check_urls(weir_config *config)
 			check_url(&urls, urls.subscription->delivery.dead_letter_sink, "delivery.deadLetterSink");
 		}
 	}
-	return urls.no_memory ? out_of_memory() : WEIR_EXIT_OK;
+	return urls.no_memory ? weir_cli_no_memory() : WEIR_EXIT_OK;
 }
 
 int weir_cli_check(weir_config *config, weir_runtime *runtime)

@@ -101,5 +101,7 @@ __attribute__((format(printf, 1, 2))) void weir_cli_warn(const char *format, ...
 void weir_cli_say_to_log(void);
 /* Says `err` and returns the exit code that belongs to it. */
 int weir_cli_fail(const struct weir_error *err);
+/* The same when there is no `err`, only no memory. */
+int weir_cli_no_memory(void);
 
 #endif

@@ -148,10 +148,8 @@ static int add(struct publishing *publishing, struct weir_buf data)
 	if (code)
 		return code;
 	slot = &publishing->events[publishing->count];
-	if (!*slot && weir_event_new(slot)) {
-		weir_cli_say("out of memory");
-		return WEIR_EXIT_FAILED;
-	}
+	if (!*slot && weir_event_new(slot))
+		return weir_cli_no_memory();
 	if (make_event(publishing, data, *slot, &err)) {
 		weir_cli_say("%s", err.text);
 		return WEIR_EXIT_USAGE;

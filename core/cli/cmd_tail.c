@@ -103,10 +103,8 @@ static int run(void *opaque, char *const *args, size_t arg_count)
 		return code;
 	if (options->timeout_ms)
 		tail.deadline_ns = weir_clock_after_ms(weir_clock_now_ns(), options->timeout_ms);
-	if (weir_event_new(&tail.event)) {
-		weir_cli_say("out of memory");
-		return WEIR_EXIT_FAILED;
-	}
+	if (weir_event_new(&tail.event))
+		return weir_cli_no_memory();
 	code = options->admin ? weir_tail_admin(&tail, options->admin, false) : tail_here(&tail, &options->config);
 	weir_event_free(tail.event);
 	return judge(&tail, code);

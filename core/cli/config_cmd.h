@@ -14,13 +14,16 @@ int weir_cli_config_explain(const struct weir_cli_config *from, const char *key,
 /* A JSON Schema of the configuration, with the drivers that are found. */
 int weir_cli_config_schema(const struct weir_cli_config *from);
 
-/* The drivers that are found and can be loaded. */
+/* A configuration, with the drivers that are found and can be loaded. */
 struct weir_cli_drivers {
+	weir_config *config;
+	weir_runtime *runtime;
 	const struct weir_driver **tables;
 	size_t count;
 };
 
-/* Loads them; those that cannot be are said on stderr. weir_mem_free(ret->tables). 0, or the exit code. */
-int weir_cli_drivers_load(weir_runtime *runtime, struct weir_cli_drivers *ret);
+/* Loads both; drivers that cannot be loaded are said on stderr. 0, or the exit code: then there is nothing to close. */
+int weir_cli_drivers_open(const struct weir_cli_config *from, struct weir_cli_drivers *ret);
+void weir_cli_drivers_close(struct weir_cli_drivers *drivers);
 
 #endif

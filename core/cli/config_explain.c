@@ -4,7 +4,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/mem.h"
 #include "base/near.h"
 #include "cli/config_cmd.h"
 #include "config/check.h"
@@ -155,21 +154,14 @@ int weir_cli_config_explain(const struct weir_cli_config *from, const char *key,
 {
 	struct explainer explainer = { .wanted = key, .markdown = markdown, .near = weir_near_init(weir_str(key)) };
 	struct weir_cli_drivers drivers;
-	weir_runtime *runtime;
-	weir_config *config;
-	int code = weir_cli_open(from, &config, &runtime);
+	int code = weir_cli_drivers_open(from, &drivers);
 
 	if (code)
 		return code;
-	code = weir_cli_drivers_load(runtime, &drivers);
-	if (!code) {
-		weir_fields_visit(offer_row, &explainer);
-		for (size_t i = 0; i < drivers.count; i++)
-			offer_driver(&explainer, drivers.tables[i]);
-		code = answer(&explainer);
-	}
-	weir_mem_free(drivers.tables);
-	weir_runtime_close(runtime, 0, NULL);
-	weir_config_free(config);
+	weir_fields_visit(offer_row, &explainer);
+	for (size_t i = 0; i < drivers.count; i++)
+		offer_driver(&explainer, drivers.tables[i]);
+	code = answer(&explainer);
+	weir_cli_drivers_close(&drivers);
 	return code;
 }

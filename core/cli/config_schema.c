@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/str.h"
 #include "cli/config_cmd.h"
 #include "config/describe.h"
@@ -235,17 +234,11 @@ static void print_schema(const struct weir_cli_drivers *drivers)
 int weir_cli_config_schema(const struct weir_cli_config *from)
 {
 	struct weir_cli_drivers drivers;
-	weir_runtime *runtime;
-	weir_config *config;
-	int code = weir_cli_open(from, &config, &runtime);
+	int code = weir_cli_drivers_open(from, &drivers);
 
 	if (code)
 		return code;
-	code = weir_cli_drivers_load(runtime, &drivers);
-	if (!code)
-		print_schema(&drivers);
-	weir_mem_free(drivers.tables);
-	weir_runtime_close(runtime, 0, NULL);
-	weir_config_free(config);
-	return code;
+	print_schema(&drivers);
+	weir_cli_drivers_close(&drivers);
+	return WEIR_EXIT_OK;
 }

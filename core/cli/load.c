@@ -17,12 +17,6 @@
 
 enum { DRIVERS_MAX = 256, CLOSE_MS = 5000 };
 
-static int out_of_memory(void)
-{
-	weir_cli_say("out of memory");
-	return WEIR_EXIT_FAILED;
-}
-
 /* ---- configuration ------------------------------------------------------- */
 
 static int add_layers(weir_config *config, const struct weir_cli_config *from)
@@ -45,15 +39,16 @@ static int load(const struct weir_cli_config *from, weir_config **ret, bool *wro
 	weir_config *config;
 	int code;
 
+	*wrong = false;
 	if (weir_config_new(&config))
-		return out_of_memory();
+		return weir_cli_no_memory();
 	code = add_layers(config, from);
 	if (!code)
 		code = weir_config_load(config, &err);
 	*wrong = code == WEIR_EINVAL;
 	if (code && !*wrong) {
 		weir_config_free(config);
-		return out_of_memory();
+		return weir_cli_no_memory();
 	}
 	*ret = config;
 	return WEIR_EXIT_OK;

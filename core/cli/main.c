@@ -64,10 +64,8 @@ static int run_command(const struct weir_cmd *cmd, char **argv, size_t argc)
 	size_t arg_count = 0;
 	int code;
 
-	if (!options) {
-		weir_cli_say("out of memory");
-		return WEIR_EXIT_FAILED;
-	}
+	if (!options)
+		return weir_cli_no_memory();
 	code = weir_cli_parse(cmd, argv, argc, options, &args, &arg_count);
 	if (code < 0)
 		code = cmd->run(options, args, arg_count);

@@ -211,10 +211,8 @@ static int use_channel(struct weir_outlet *outlet, const struct weir_cli_config 
 		return use_its_owner(outlet, channel, &err);
 	if (code)
 		return weir_cli_fail(&err);
-	if (weir_publisher_new(outlet->runtime, on_done, outlet, &outlet->publisher)) {
-		weir_cli_say("out of memory");
-		return WEIR_EXIT_FAILED;
-	}
+	if (weir_publisher_new(outlet->runtime, on_done, outlet, &outlet->publisher))
+		return weir_cli_no_memory();
 	return WEIR_EXIT_OK;
 }
 
@@ -224,10 +222,8 @@ int weir_outlet_open(const struct weir_cli_config *from, const char *url, const 
 	struct weir_outlet *outlet = weir_mem_zalloc(1, sizeof *outlet);
 	int code;
 
-	if (!outlet) {
-		weir_cli_say("out of memory");
-		return WEIR_EXIT_FAILED;
-	}
+	if (!outlet)
+		return weir_cli_no_memory();
 	outlet->timeout_ms = timeout_ms;
 	pthread_mutex_init(&outlet->lock, NULL);
 	pthread_cond_init(&outlet->changed, NULL);

@@ -108,8 +108,7 @@ static int set_value(struct parser *parser, const struct weir_cli_option *option
 	case WEIR_CLI_LIST:
 		if (list_add(field, value))
 			return -1;
-		weir_cli_say("out of memory");
-		return WEIR_EXIT_FAILED;
+		return weir_cli_no_memory();
 	case WEIR_CLI_UINT:
 		if (weir_str_to_uint(weir_str(value), field))
 			return -1;

@@ -80,3 +80,9 @@ int weir_cli_fail(const struct weir_error *err)
 		return WEIR_EXIT_FAILED;
 	}
 }
+
+int weir_cli_no_memory(void)
+{
+	weir_cli_say("out of memory");
+	return WEIR_EXIT_FAILED;
+}
