@@ -151,8 +151,3 @@ void weir_http_target_free(struct weir_http_target *target)
 		target->next->prev = target->prev;
 	weir_http_target_cancel(target);
 }
-
-const char *weir_http_target_url(const struct weir_http_target *target)
-{
-	return target->url;
-}

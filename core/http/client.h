@@ -66,7 +66,6 @@ int weir_http_target_new(struct weir_http_client *client, const char *url, uint3
 			 struct weir_http_target **ret, struct weir_error *err);
 /* Posts under way to it are given up like in weir_http_client_free(). */
 void weir_http_target_free(struct weir_http_target *target);
-const char *weir_http_target_url(const struct weir_http_target *target);
 
 struct weir_http_result {
 	int code;   /* WEIR_OK: an answer came, whole; else WEIR_ETIMEDOUT, WEIR_EUNAVAIL, WEIR_ETLS, WEIR_ETOOBIG,

@@ -70,7 +70,6 @@ struct weir_http_request *weir_http_pool_take(struct weir_http_pool *pool)
 		return NULL;
 	pool->buffered += request->capacity;
 	request->len = 0;
-	request->user = NULL;
 	weir_http_parser_reset(&request->parser);
 	return request;
 }
@@ -128,7 +127,6 @@ void weir_http_request_shift(struct weir_http_pool *pool, struct weir_http_reque
 
 	memmove(request->bytes, request->bytes + used, rest);
 	request->len = rest;
-	request->user = NULL;
 	weir_http_parser_reset(&request->parser);
 	if (request->capacity == WEIR_HTTP_BLOCK_BYTES || rest > WEIR_HTTP_BLOCK_BYTES)
 		return;
@@ -204,14 +202,4 @@ struct weir_buf weir_http_request_header(const struct weir_http_request *request
 struct weir_buf weir_http_request_body(const struct weir_http_request *request)
 {
 	return (struct weir_buf){ request->bytes + request->parser.body_at, request->parser.body_len };
-}
-
-void weir_http_request_set_user(struct weir_http_request *request, void *user)
-{
-	request->user = user;
-}
-
-void *weir_http_request_user(const struct weir_http_request *request)
-{
-	return request->user;
 }

@@ -14,7 +14,6 @@ struct weir_http_connection;
 struct weir_http_request {
 	struct weir_http_connection *connection; /* NULL: the client is gone */
 	struct weir_http_request *next;          /* in the pool */
-	void *user;
 	char *bytes;
 	size_t len;
 	size_t capacity;

@@ -93,12 +93,6 @@ const struct weir_http_server_stats *weir_http_server_stats(const struct weir_ht
 	return &server->stats;
 }
 
-void weir_http_server_set_max_body(struct weir_http_server *server, uint64_t max_body_bytes)
-{
-	server->limits.max_body_bytes = max_body_bytes;
-	weir_http_limits_fill(&server->limits);
-}
-
 static void close_listeners(struct weir_http_server *server)
 {
 	struct weir_http_listener *listener;

@@ -67,10 +67,6 @@ struct weir_buf weir_http_request_header(const struct weir_http_request *request
 /* ptr not NULL; len 0: no body. */
 struct weir_buf weir_http_request_body(const struct weir_http_request *request);
 
-/* For the handler: a word of its own for each request. */
-void weir_http_request_set_user(struct weir_http_request *request, void *user);
-void *weir_http_request_user(const struct weir_http_request *request);
-
 /*
  * Answers, now or later, exactly once; the request is gone then. `headers` and
  * `body` are copied. Content-Length, Date and Connection are added. If the
@@ -135,8 +131,6 @@ int weir_http_server_new(struct weir_loop *loop, const struct weir_http_server_o
 int weir_http_server_listen(struct weir_http_server *server, const char *address, uint16_t *port,
                             struct weir_error *err);
 const struct weir_http_server_stats *weir_http_server_stats(const struct weir_http_server *server);
-/* Limits may change while it runs, for example when a driver's limit is known. */
-void weir_http_server_set_max_body(struct weir_http_server *server, uint64_t max_body_bytes);
 /*
  * Stops accepting, closes idle connections, and lets the requests that are being
  * read or handled finish with Connection: close. `drained` is called when none

@@ -29,7 +29,6 @@ static void hold(void *ctx, struct weir_http_request *request)
 
 	if (held->count < MAX_HELD)
 		held->requests[held->count++] = request;
-	weir_http_request_set_user(request, held);
 	held->seen++;
 }
 
@@ -56,10 +55,8 @@ static void answer_all(void *ctx)
 	static const struct weir_http_canned accepted = { 202, "X-Canned: yes\r\n" };
 	struct held *held = ctx;
 
-	for (size_t i = 0; i < held->count; i++) {
-		assert_ptr_equal(weir_http_request_user(held->requests[i]), held);
+	for (size_t i = 0; i < held->count; i++)
 		weir_http_respond_canned(held->requests[i], &accepted);
-	}
 	held->count = 0;
 }
 

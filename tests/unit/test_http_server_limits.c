@@ -351,19 +351,6 @@ static void idle_connections_hold_no_buffer(void **state)
 	end(fd);
 }
 
-static void body_limit_may_change_while_it_runs(void **state)
-{
-	struct http_answer answer;
-	int fd = begin(NULL);
-
-	(void)state;
-	assert_int_equal(http_ask(fd, POST "Content-Length: 3\r\n\r\nabc", &answer), 202);
-	weir_http_server_set_max_body(fixture.server, 2);
-	assert_int_equal(http_ask(fd, POST "Content-Length: 2\r\n\r\nab", &answer), 202);
-	assert_int_equal(http_ask(fd, POST "Content-Length: 3\r\n\r\nabc", &answer), 413);
-	end(fd);
-}
-
 static double cpu_seconds(void)
 {
 	struct rusage usage;
@@ -425,7 +412,6 @@ int main(void)
 		cmocka_unit_test(connection_over_its_peers_limit_is_refused),
 		cmocka_unit_test(request_that_does_not_fit_into_memory_gets_503),
 		cmocka_unit_test(idle_connections_hold_no_buffer),
-		cmocka_unit_test(body_limit_may_change_while_it_runs),
 		cmocka_unit_test(running_out_of_descriptors_neither_spins_nor_lasts),
 	};
 
