@@ -17,6 +17,7 @@ struct tail_options {
 	const char *from, *group, *output, *admin;
 	uint64_t count;
 	int64_t timeout_ms;
+	bool forget;
 };
 
 /* The backend belongs to another process, most likely a running `weir serve` with the same configuration. */
@@ -79,6 +80,8 @@ static int check(const struct tail_options *options)
 		return weir_cli_usage(&weir_cmd_tail, "--admin wants an address that begins with http:// or https://");
 	if (options->admin && options->group)
 		return weir_cli_usage(&weir_cmd_tail, "--group cannot be had through an admin port");
+	if (options->forget && !options->group)
+		return weir_cli_usage(&weir_cmd_tail, "--forget wants --group");
 	if (options->group && (wrong = weir_form_check(WEIR_FORM_UID, weir_str(options->group))))
 		return weir_cli_usage(&weir_cmd_tail, "--group %s", wrong);
 	return WEIR_EXIT_OK;
@@ -89,6 +92,7 @@ static int run(void *opaque, char *const *args, size_t arg_count)
 	const struct tail_options *options = opaque;
 	struct weir_tail tail = {
 		.group = options->group,
+		.forget = options->forget,
 		.earliest = options->from && strcmp(options->from, "earliest") == 0,
 		.pretty = options->output && strcmp(options->output, "pretty") == 0,
 		.count = options->count,
@@ -116,6 +120,8 @@ static const struct weir_cli_option options[] = {
 	{ "from", 0, WEIR_CLI_CHOICE, "latest|earliest", "where to start (latest)", FIELD(from) },
 	{ "group", 'g', WEIR_CLI_TEXT, "NAME", "keep the position under this name, and go on from there next time",
 	  FIELD(group) },
+	{ "forget", 0, WEIR_CLI_FLAG, NULL,
+	  "with --group: forget the position at the end, also one that `weir serve` left", FIELD(forget) },
 	{ "count", 'n', WEIR_CLI_UINT, "N", "end after N events; exit code 1 if fewer came", FIELD(count) },
 	{ "timeout", 0, WEIR_CLI_DURATION, "DURATION", "end after this long", FIELD(timeout_ms) },
 	{ "output", 'o', WEIR_CLI_CHOICE, "json|pretty", "one CloudEvent per line, or text for people (json)",

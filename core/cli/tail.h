@@ -13,6 +13,7 @@
 struct weir_tail {
 	struct weir_cli_channel channel;
 	const char *group; /* NULL: a subscription that is forgotten at the end */
+	bool forget;       /* ... and so is `group` */
 	bool earliest;
 	bool pretty;
 	uint64_t count;      /* events wanted; 0: no end */

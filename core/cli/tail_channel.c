@@ -202,7 +202,7 @@ static int run(struct reader *reader, const char *uid)
 		return code;
 	read_until_done(reader);
 	code = result(reader);
-	if (weir_subscription_close(reader->subscription, reader->tail->group != NULL,
+	if (weir_subscription_close(reader->subscription, reader->tail->group && !reader->tail->forget,
 				    weir_clock_after_ms(weir_clock_now_ns(), CLOSE_MS), &err))
 		weir_cli_say("%s", err.text);
 	for (size_t i = take(reader, left); i > 0; i--)

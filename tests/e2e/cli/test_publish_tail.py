@@ -101,6 +101,19 @@ class Embedded(WeirTest):
         self.assertEqual([event["data"] for event in self.tail("--group", "g", "--count", "2")], [1, 2])
         self.assertEqual([event["data"] for event in self.tail("--group", "g", "--count", "2")], [3, 4])
 
+    def test_a_forgotten_group_begins_anew(self):
+        self.succeed("publish", "a/b", "--lines", stdin=b"1\n2\n3\n4\n")
+        self.assertEqual([event["data"] for event in self.tail("--group", "g", "--count", "2")], [1, 2])
+        self.assertEqual([event["data"] for event in self.tail("--group", "g", "--count", "1", "--forget")], [3])
+        self.assertEqual(self.succeed("tail", "a/b", "--group", "g", "--timeout", "300ms").out, "")
+
+    def test_what_a_subscription_has_left_is_forgotten(self):
+        self.succeed("tail", "a/b", "--group", "old", "--timeout", "300ms")
+        self.succeed("tail", "a/b", "--group", "old", "--forget", "--timeout", "300ms")
+        self.succeed("publish", "a/b", "--data", "1")
+        self.assertEqual(self.succeed("tail", "a/b", "--group", "old", "--timeout", "300ms").out, "")
+        self.fails(USAGE, "tail", "a/b", "--forget")
+
     def test_latest_skips_what_is_there(self):
         self.succeed("publish", "a/b", "--data", "old")
         self.assertEqual(self.succeed("tail", "a/b", "--timeout", "300ms").out, "")
