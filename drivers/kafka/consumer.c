@@ -184,10 +184,8 @@ static void on_assign(struct weir_sub *sub, rd_kafka_topic_partition_list_t *lis
 		ok = tracker_add(sub, &list->elems[i]);
 	if (!ok)
 		fail(sub, WEIR_ENOMEM, "no memory for a partition");
-	/* If it was stopped, or lost the assignment, no position is known: nothing must be fetched. */
-	if (!found)
-		rd_kafka_pause_partitions(sub->rk, list);
 	done_with(sub, rd_kafka_incremental_assign(sub->rk, list), "assigning");
+	/* If it was stopped, or lost the assignment, no position is known: nothing must be fetched. */
 	if (!found)
 		rd_kafka_pause_partitions(sub->rk, list);
 	weir_kafka_wake(sub->inst);
@@ -299,11 +297,27 @@ static bool consumer_open(struct weir_sub *sub)
 	return true;
 }
 
-/* A record that comes this way was taken out of its partition's queue: what would follow it is not to be trusted. */
+static bool tracked(struct weir_sub *sub, int32_t partition)
+{
+	bool found;
+
+	pthread_mutex_lock(&sub->inst->lock);
+	found = partition < sub->tracker_count && sub->trackers[partition];
+	pthread_mutex_unlock(&sub->inst->lock);
+	return found;
+}
+
+/*
+ * A record comes this way if its partition was never taken up (on_assign), and
+ * then it is nothing to us. Otherwise it is missing in its partition's queue:
+ * what follows it is not to be trusted.
+ */
 static void message_take(struct weir_sub *sub, rd_kafka_message_t *message)
 {
-	if (!message->err)
+	if (!message->err && tracked(sub, message->partition))
 		fail(sub, WEIR_EINTERNAL, "a record came through the wrong queue");
+	else if (!message->err)
+		weir_kafka_log(sub->inst, 3, "kafka: the group %.200s: a record of a lost partition", sub->group_id);
 	else if (message->err == RD_KAFKA_RESP_ERR__FATAL || weir_kafka_code(message->err) == WEIR_ENOPERM)
 		fail(sub, weir_kafka_code(message->err), rd_kafka_message_errstr(message));
 	else

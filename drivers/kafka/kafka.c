@@ -311,8 +311,13 @@ static int kafka_caps(struct weir_inst *inst, struct weir_caps *ret)
 	ret->ack_wait_step_ms = 0;
 	ret->dead_detect_ms = 60000;
 	ret->reserved = 0;
-	ret->durability = "replicated";
-	ret->durability_note = "An event is confirmed once all in-sync replicas of its partition have it.";
+	/* One replica that is confirmed is in that broker's memory and on its way to its disk. */
+	ret->durability = inst->settings.replication > 1 ? "replicated" : "process";
+	ret->durability_note =
+	    inst->settings.replication > 1
+		? "An event is confirmed once all in-sync replicas of its partition have it."
+		: "An event is confirmed once its broker has it: it survives a crash of any process, not the "
+		  "loss of the broker's machine; set kafka.replicationFactor to 3 for that.";
 	return WEIR_OK;
 }
 

@@ -135,7 +135,8 @@ int weir_kafka_unsubscribe(struct weir_inst *inst, struct weir_sub *sub, int kee
 	if (keep)
 		return WEIR_OK;
 	native = weir_kafka_delete_group(inst, group_id, deadline_ns);
-	if (!native || native == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
+	/* While others are members it is still theirs: the last one to go takes it along. */
+	if (!native || native == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND || native == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP)
 		return WEIR_OK;
 	weir_kafka_fail(err, native, "deleting the group %.200s", group_id);
 	return weir_fail(err, WEIR_ETIMEDOUT, "kafka: the group %.200s may be kept by the brokers: %s", group_id,

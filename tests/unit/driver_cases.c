@@ -32,12 +32,11 @@ void driver_case_overrides(char *ret, size_t size)
 int driver_case_setup(void **state)
 {
 	struct harness *h = calloc(1, sizeof *h);
-	char overrides[512];
 
 	assert_non_null(h);
 	harness_load(h, driver_under_test);
-	driver_case_overrides(overrides, sizeof overrides);
-	harness_open(h, overrides);
+	driver_case_overrides(h->overrides, sizeof h->overrides);
+	harness_open(h, h->overrides);
 	*state = h;
 	return 0;
 }
@@ -1086,7 +1085,7 @@ static void closing_leaves_no_descriptor_and_no_thread(void **state)
 	files = entries("/proc/self/fd");
 	threads = entries("/proc/self/task");
 	for (i = 0; i < 10; i++) {
-		harness_open(h, driver_overrides);
+		harness_open(h, h->overrides);
 		harness_subscribe(h, harness_topic(h, "t"), "s", WEIR_START_LATEST);
 		harness_close(h);
 	}

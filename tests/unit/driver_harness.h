@@ -25,7 +25,7 @@ struct harness {
 	struct weir_driver_event *seen; /* reported and not taken yet, in order */
 	size_t seen_count, seen_room;
 	uint64_t next_tag;
-	char overrides[512]; /* for a test's own use: what it opened with */
+	char overrides[512]; /* what the case opened it with */
 };
 
 /* Loads build/drivers/weir-driver-NAME.so. Makes a temporary folder. Opens nothing. */
