@@ -17,7 +17,7 @@ void weir_cli_say_to_log(void)
 }
 
 /* One call for the whole line: other threads may have something to say as well. */
-static void say(int level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void say(int level, const char *format, va_list args)
 {
 	char line[LINE_SIZE];
 
