@@ -25,8 +25,8 @@
  *       Structs that cross in arrays (weir_publish, weir_driver_event, weir_token,
  *       weir_header, weir_setting, weir_option) keep their size within a major
  *       version: both sides step by their own sizeof.
- *   R2  No operation blocks, except open, close, flush, unsubscribe and the
- *       topic_* group, which keep their deadline. Deadlines are absolute
+ *   R2  No operation blocks, except open, close, flush, unsubscribe and
+ *       topic_delete, which keep their deadline. Deadlines are absolute
  *       CLOCK_MONOTONIC nanoseconds; 0 means "do not wait".
  *   R3  Memory is freed by the side that allocated it. Records delivered are
  *       lent under a lease and given back with release().
@@ -157,7 +157,7 @@ enum weir_cap {
 	/* flow and operation */
 	WEIR_CAP_PAUSE = 48,
 	WEIR_CAP_AUTO_RECONNECT = 49, /* comes back by itself after the backend was away */
-	WEIR_CAP_TOPIC_ADMIN = 50,    /* topic_ensure, topic_delete, topic_info */
+	WEIR_CAP_TOPIC_ADMIN = 50,    /* topic_delete */
 	WEIR_CAP_BORROW = 51,         /* publish with WEIR_PUB_BORROW does not copy */
 };
 
