@@ -28,6 +28,34 @@ static void deliveries_come_in_order(void **state)
 	weir_delivery_settle(rig.deliveries, 100, WEIR_ACK, 0);
 }
 
+static void a_delivery_tells_what_the_driver_said_of_it(void **state)
+{
+	struct weir_driver_event event = { .type = WEIR_EV_DELIVER,
+					   .token = { .epoch = 1, .seq = 4 },
+					   .attempt = 3,
+					   .position = 4,
+					   .time_ms = 1700000000123,
+					   .flags = WEIR_MSG_REDELIVERED };
+	weir_subscription *subscription;
+	int word;
+
+	(void)state;
+	rig_open();
+	subscription = rig_subscribe("s", 10);
+	event.sub = fake_sub(0);
+	fake_push(event);
+	rig_wait(rig.delivery_count == 1);
+	assert_ptr_equal(weir_delivery_subscription(rig.deliveries[0]), subscription);
+	assert_int_equal(weir_delivery_attempt(rig.deliveries[0]), 3);
+	assert_int_equal(weir_delivery_position(rig.deliveries[0]), 4);
+	assert_int_equal(weir_delivery_time_ms(rig.deliveries[0]), 1700000000123);
+	assert_int_equal(weir_delivery_flags(rig.deliveries[0]), WEIR_MSG_REDELIVERED);
+	assert_null(weir_delivery_user(rig.deliveries[0]));
+	weir_delivery_set_user(rig.deliveries[0], &word);
+	assert_ptr_equal(weir_delivery_user(rig.deliveries[0]), &word);
+	weir_delivery_settle(rig.deliveries, 1, WEIR_ACK, 0);
+}
+
 static void acking_tells_the_driver_releases_the_lease_and_gives_credit_once(void **state)
 {
 	(void)state;
@@ -422,6 +450,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_subscription_gives_credit_for_its_window_at_the_start),
 		CASE(deliveries_come_in_order),
+		CASE(a_delivery_tells_what_the_driver_said_of_it),
 		CASE(acking_tells_the_driver_releases_the_lease_and_gives_credit_once),
 		CASE(nack_carries_its_delay),
 		CASE(extending_keeps_the_delivery),
