@@ -231,6 +231,23 @@ static void changed_capabilities_hold_from_then_on(void **state)
 	assert_int_equal(rig_publish(1), WEIR_ETOOBIG);
 }
 
+/* Calls that run hold the locks of the level they began with. */
+static void capabilities_with_another_thread_level_are_not_taken(void **state)
+{
+	const struct weir_caps *before;
+
+	(void)state;
+	rig_open();
+	before = weir_channel_caps(rig.channel);
+	pthread_mutex_lock(&fake.lock);
+	fake.caps.max_record_bytes = 3;
+	fake.caps.thread_level = WEIR_THREAD_INSTANCE;
+	pthread_mutex_unlock(&fake.lock);
+	fake_push((struct weir_driver_event){ .type = WEIR_EV_CAPS_CHANGED });
+	rig_settle_down();
+	assert_ptr_equal(weir_channel_caps(rig.channel), before);
+}
+
 static void an_open_backend_tells_how_it_is_doing(void **state)
 {
 	static struct weir_error why = { .size = sizeof why, .code = WEIR_EUNAVAIL, .text = "connection refused" };
@@ -563,6 +580,7 @@ int main(void)
 		CASE(a_topic_that_fails_later_tells_why),
 		CASE(what_a_driver_logs_becomes_one_line),
 		CASE(changed_capabilities_hold_from_then_on),
+		CASE(capabilities_with_another_thread_level_are_not_taken),
 		CASE(an_open_backend_tells_how_it_is_doing),
 		CASE(events_that_make_no_sense_do_no_harm),
 		CASE(being_slowed_down_is_logged_but_not_each_time),
