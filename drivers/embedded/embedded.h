@@ -280,6 +280,8 @@ struct weir_inst {
 	uint64_t done_count;
 	uint64_t cache_bytes;
 	bool is_full, is_fatal;
+	bool full_told;        /* the log says that it is full */
+	int64_t full_quiet_ns; /* until then it is not said again */
 	struct weir_error full, fatal;
 	struct weir_error lent_full, lent_fatal, lent_closed; /* poll()'s copies */
 	char say[600];                                        /* for the log, when the lock is given up; "": nothing */

@@ -396,27 +396,36 @@ static void apply_trims(struct weir_inst *inst, struct batch *batch)
 	}
 }
 
-/* Keeps what people should know about room, and says it when it changes. */
-static void note_room(struct weir_inst *inst, const struct batch *batch)
+#define FULL_QUIET_NS INT64_C(10000000000)
+
+/*
+ * Keeps what people should know about room, and says it when it changes; not
+ * each time that a small record still fits where a large one does not.
+ */
+static void note_room(struct weir_inst *inst, const struct batch *batch, int64_t now)
 {
 	int code = batch->records_code ? batch->records_code : batch->code;
 	bool full = code == WEIR_ELIMIT || code == WEIR_ENOMEM;
 
 	if (full) {
 		inst->full = batch->error;
-		if (!inst->is_full)
+		if (!inst->is_full && now >= inst->full_quiet_ns) {
 			weir_embedded_say(inst, 1, batch->error.text);
+			inst->full_quiet_ns = now + FULL_QUIET_NS;
+			inst->full_told = true;
+		}
 		inst->is_full = true;
 	} else if (inst->is_full && batch->records && !code) {
-		weir_embedded_say(inst, 2, "the store has room for new records again");
-		inst->is_full = false;
+		if (inst->full_told)
+			weir_embedded_say(inst, 2, "the store has room for new records again");
+		inst->full_told = inst->is_full = false;
 	}
 }
 
 /* Lock held. The order matters: a deleted topic is freed last, when nothing of this transaction points to it. */
 static void apply(struct weir_inst *inst, struct batch *batch, int64_t now)
 {
-	note_room(inst, batch);
+	note_room(inst, batch, now);
 	if (batch->code && batch->code != WEIR_ELIMIT && batch->code != WEIR_ENOMEM)
 		weir_embedded_die(inst, &batch->error);
 	apply_touched(inst, batch);
