@@ -345,7 +345,7 @@ static void a_record_that_is_no_event_goes_to_quarantine_and_others_flow(void **
 
 /* ---- what people are told -------------------------------------------------- */
 
-static char told[1024];
+static char told[4096];
 
 static void keep_line(void *ctx, int level, const char *text)
 {
@@ -399,6 +399,24 @@ static void a_line_names_the_subscription_and_its_channel(void **state)
 	weir_log_set(NULL, NULL, WEIR_LOG_NOTICE);
 	assert_string_equal(told,
 			    "subscription billing of shop/orders: delivery fails: http://subscriber/: status 500\n");
+}
+
+static void lines_beyond_a_burst_of_ten_come_one_a_second(void **state)
+{
+	int64_t began_ns = weir_clock_now_ns();
+	int64_t most, lines = 0;
+
+	(void)state;
+	fake.settings.delivery.retry = 0;
+	fake_subscribe();
+	listen_to_log();
+	for (size_t i = 0; i < 24; i++)
+		deliver_and_answer(i, "1", i % 2 ? 200 : 500);
+	weir_log_set(NULL, NULL, WEIR_LOG_NOTICE);
+	most = 10 + 1 + (weir_clock_now_ns() - began_ns) / WEIR_NS_PER_S;
+	for (const char *at = told; (at = strchr(at, '\n')); at++)
+		lines++;
+	assert_in_range(lines, 10, most);
 }
 
 /* ---- replies -------------------------------------------------------------- */
@@ -858,6 +876,7 @@ int main(void)
 		TEST(a_record_that_is_no_event_goes_to_quarantine_and_others_flow),
 		TEST(each_outage_is_told_once_and_so_is_its_end),
 		TEST(a_line_names_the_subscription_and_its_channel),
+		TEST(lines_beyond_a_burst_of_ten_come_one_a_second),
 		TEST(the_original_is_acked_only_after_its_reply_was_accepted),
 		TEST(a_failed_reply_retries_the_whole_delivery),
 		TEST(a_reply_may_be_published_to_a_channel),
