@@ -30,8 +30,8 @@
  *       CLOCK_MONOTONIC nanoseconds; 0 means "do not wait".
  *   R3  Memory is freed by the side that allocated it. Records delivered are
  *       lent under a lease and given back with release().
- *   R4  The driver calls the host only through `log` and `wake`, from any
- *       thread. The host's functions never call back into the driver.
+ *   R4  The driver calls the host only through `log`, from any thread, which
+ *       never calls back into the driver.
  *   R5  A driver leaves the process alone: signals, locale, umask, working
  *       directory, standard streams.
  *   R6  An operation that a driver does not have is NULL in its table. The
