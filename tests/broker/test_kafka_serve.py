@@ -18,7 +18,7 @@ import uuid
 
 SOURCE = os.environ.get("WEIR_TEST_SOURCE", os.path.join(os.path.dirname(__file__), "..", ".."))
 sys.path.insert(0, os.path.join(SOURCE, "tests", "e2e"))
-from harness import DEADLINE, TestCase, channel, event_headers, subscription  # noqa: E402
+from harness import DEADLINE, TestCase, channel, event_headers, subscription, wait_for  # noqa: E402
 from test_kill import KEYS, SENDERS, Sender  # noqa: E402
 
 BROKERS = "127.0.0.1:9092"
@@ -44,6 +44,13 @@ def broker_kill():
             return
         time.sleep(0.02)
     raise AssertionError("the broker does not die")
+
+
+def wait_more(to, count):
+    """Until the sink got that many events more: there is load in the meantime."""
+    with to.changed:
+        goal = len(to.times) + count
+    wait_for(f"{count} events more", lambda: len(to.times) >= goal, to.changed)
 
 
 def kcat(*arguments, data=None):
@@ -149,9 +156,9 @@ class Kafka(TestCase):
         first = self.serve(to)
         senders = self.send_from(lambda: first.port)
         second = self.serve(to)
-        time.sleep(2)  # under load in both
+        wait_more(to, 300)
         self.assertEqual(second.stop(), 0)
-        time.sleep(1)
+        wait_more(to, 300)
         twice = self.finish(senders, to, "a second member came and went")
         self.assertLessEqual(twice, 4 * WINDOW * KEYS)
 

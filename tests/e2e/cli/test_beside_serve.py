@@ -43,7 +43,7 @@ class BesideServe(WeirTest, TestCase):
 
     def test_tail_with_too_few_events_fails_after_its_timeout(self):
         self.serve(channel())
-        self.assertIn("0 of 1 events", self.fails(FAILED, "tail", "shop/orders", "--count", "1", "--timeout", "300ms",
+        self.assertIn("0 of 1 events", self.fails(FAILED, "tail", "shop/orders", "--count", "1", "--timeout", "3s",
                                                   *self.words).err)
 
     def test_tail_of_a_channel_that_is_not_served_says_so(self):
