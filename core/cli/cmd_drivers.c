@@ -42,7 +42,7 @@ struct limit {
 	uint64_t value;   /* 0: none */
 };
 
-enum { LIMITS = 9 };
+enum { LIMITS = 10 };
 
 static void get_limits(const struct weir_caps *caps, struct limit limits[LIMITS])
 {
@@ -55,6 +55,7 @@ static void get_limits(const struct weir_caps *caps, struct limit limits[LIMITS]
 		{ "maxPublishInflight", "publishes under way", caps->max_publish_inflight },
 		{ "ackWaitMinMs", "ms until an acknowledgement is missed, at least", caps->ack_wait_min_ms },
 		{ "ackWaitStepMs", "ms of its steps", caps->ack_wait_step_ms },
+		{ "ackWaitMs", "ms until an unsettled delivery comes back, unless extended", caps->ack_wait_ms },
 		{ "deadDetectMs", "ms until a silent backend is noticed", caps->dead_detect_ms },
 	};
 

@@ -26,6 +26,7 @@ static struct weir_egress_item *take_item(struct weir_egress *egress, weir_deliv
 	item->tries = 0;
 	item->phase = WEIR_PHASE_SUBSCRIBER;
 	item->poison = false;
+	item->extend_round = egress->extend_round;
 	return item;
 }
 

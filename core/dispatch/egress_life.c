@@ -77,7 +77,8 @@ static int make_parts(struct weir_egress *egress, struct weir_error *err)
 	if (weir_mailbox_init(&egress->mailbox, egress->options.loop->worker.loop, egress->window,
 			      weir_egress_receive) ||
 	    weir_lanes_init(&egress->lanes, ordered, delivery->max_in_flight, egress->window) ||
-	    weir_event_new(&egress->scratch) || make_items(egress) || reserve_timers(egress))
+	    weir_event_new(&egress->scratch) || make_items(egress) || weir_egress_extend_begin(egress) ||
+	    reserve_timers(egress))
 		return weir_fail(err, WEIR_ENOMEM, "out of memory for a subscription");
 	return open_sinks(egress, err);
 }
@@ -166,6 +167,7 @@ int weir_egress_close(struct weir_egress *egress, int64_t deadline_ns, size_t *g
 
 	*given_up = egress->lanes.running;
 	egress->closing = true;
+	weir_egress_extend_end(egress);
 	weir_egress_settle(egress);
 	if (egress->subscription)
 		code = weir_subscription_close(egress->subscription, 1, deadline_ns, err);
@@ -187,6 +189,7 @@ void weir_egress_free(struct weir_egress *egress)
 {
 	if (!egress)
 		return;
+	weir_egress_extend_end(egress);
 	weir_sink_close(&egress->subscriber);
 	weir_sink_close(&egress->reply);
 	weir_sink_close(&egress->dead_letter);

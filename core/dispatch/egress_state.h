@@ -44,6 +44,7 @@ struct weir_egress_item {
 	uint32_t tries;          /* attempts made in this phase */
 	enum weir_phase phase;
 	bool poison;
+	uint32_t extend_round;             /* of the egress when it came */
 	struct weir_failure *failure;      /* NULL: none so far */
 	struct weir_attempt *attempt;      /* under way; NULL: none */
 	struct weir_quarantine_note *note; /* being written; NULL: none */
@@ -57,7 +58,7 @@ struct weir_attempt {
 	weir_event *event;
 	struct weir_header *headers;
 	size_t header_capacity;
-	bool reply;         /* the event is the subscriber's reply, not the delivery's event */
+	bool reply; /* the event is the subscriber's reply, not the delivery's event */
 };
 
 struct weir_egress_counters {
@@ -82,6 +83,10 @@ struct weir_egress {
 	uint32_t window;
 
 	struct weir_sink subscriber, reply, dead_letter;
+
+	struct weir_timer extend_timer;
+	uint32_t extend_every_ms; /* 0: the backend has no deadline */
+	uint32_t extend_round;
 
 	weir_delivery **acks; /* gathered in this turn; window of them */
 	size_t ack_count;
@@ -116,6 +121,12 @@ void weir_egress_wait(struct weir_egress_item *item, int64_t delay_ms);
 /* Logs something about the subscription: a burst of ten lines, then one a second. */
 __attribute__((format(printf, 3, 4))) void weir_egress_log(struct weir_egress *egress, int level, const char *format,
 							   ...);
+
+/* ---- extend.c ------------------------------------------------------------- */
+
+/* Begins to ask for more time, if the backend wants to be asked. WEIR_ENOMEM. */
+int weir_egress_extend_begin(struct weir_egress *egress);
+void weir_egress_extend_end(struct weir_egress *egress);
 
 /* ---- outcome.c ------------------------------------------------------------ */
 

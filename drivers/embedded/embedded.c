@@ -395,7 +395,7 @@ static int embedded_caps(struct weir_inst *inst, struct weir_caps *ret)
 	ret->ack_wait_min_ms = 0;
 	ret->ack_wait_step_ms = 0;
 	ret->dead_detect_ms = 0;
-	ret->reserved = 0;
+	ret->ack_wait_ms = 0;
 	ret->durability = inst->sync ? "disk" : "process";
 	ret->durability_note =
 	    inst->sync ? "Each event is on the disk, synced, before it is confirmed: it survives a crash of the "

@@ -310,7 +310,7 @@ static int kafka_caps(struct weir_inst *inst, struct weir_caps *ret)
 	ret->ack_wait_min_ms = 0;
 	ret->ack_wait_step_ms = 0;
 	ret->dead_detect_ms = 60000;
-	ret->reserved = 0;
+	ret->ack_wait_ms = 0;
 	/* One replica that is confirmed is in that broker's memory and on its way to its disk. */
 	ret->durability = inst->settings.replication > 1 ? "replicated" : "process";
 	ret->durability_note =

@@ -235,7 +235,7 @@ static int memory_caps(struct weir_inst *inst, struct weir_caps *ret)
 	ret->ack_wait_min_ms = 0;
 	ret->ack_wait_step_ms = 0;
 	ret->dead_detect_ms = 0;
-	ret->reserved = 0;
+	ret->ack_wait_ms = 0;
 	ret->durability = "memory";
 	ret->durability_note = "Events are kept in the memory of this process only: nothing survives a restart.";
 	return WEIR_OK;

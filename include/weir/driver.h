@@ -196,7 +196,7 @@ struct weir_caps {
 	uint32_t ack_wait_min_ms;
 	uint32_t ack_wait_step_ms;
 	uint32_t dead_detect_ms;      /* at most this long until a silent backend is noticed */
-	uint32_t reserved;
+	uint32_t ack_wait_ms;         /* what a subscription gets that asks for none; only with WEIR_CAP_ACK_DEADLINE */
 	const char *durability;       /* static: "memory", "process", "disk", "replicated" */
 	const char *durability_note;  /* static: what survives what, in one sentence */
 };

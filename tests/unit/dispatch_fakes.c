@@ -36,6 +36,8 @@ static const struct weir_caps *caps(void)
 	    (struct weir_caps){ .size = sizeof value, .durability = "disk", .bits = WEIR_CAP_BIT(WEIR_CAP_HEADERS) };
 	if (!fake.caps_without)
 		value.bits |= WEIR_CAP_BIT(WEIR_CAP_KEY);
+	value.bits |= fake.caps_more;
+	value.ack_wait_ms = fake.ack_wait_ms;
 	return &value;
 }
 
@@ -144,16 +146,25 @@ void weir_delivery_free(weir_delivery *delivery)
 	free(delivery);
 }
 
+static void note_id(char ret[32], const weir_delivery *delivery)
+{
+	struct weir_buf id = weir_event_attribute(delivery->event, WEIR_ATTR_ID);
+
+	snprintf(ret, 32, "%.*s", (int)id.len, id.ptr ? (const char *)id.ptr : "");
+}
+
 int weir_delivery_settle(weir_delivery *const *deliveries, size_t count, enum weir_verb verb, int64_t arg)
 {
-	(void)arg;
+	if (verb == WEIR_EXTEND) {
+		fake.extended_ms = arg;
+		for (size_t i = 0; i < count && fake.extend_count < FAKE_MAX; i++)
+			note_id(fake.extended[fake.extend_count++], deliveries[i]);
+		return fake.settle_code;
+	}
 	assert_int_equal(verb, WEIR_ACK);
 	fake.settle_calls++;
 	for (size_t i = 0; i < count; i++) {
-		struct weir_buf id = weir_event_attribute(deliveries[i]->event, WEIR_ATTR_ID);
-
-		snprintf(fake.acked[fake.ack_count++], sizeof fake.acked[0], "%.*s", (int)id.len,
-			 id.ptr ? (const char *)id.ptr : "");
+		note_id(fake.acked[fake.ack_count++], deliveries[i]);
 		weir_event_free(deliveries[i]->event);
 		free(deliveries[i]);
 	}

@@ -30,6 +30,8 @@ struct fake_world {
 	struct weir_subscription_spec spec; /* as subscribed */
 	bool paused, closed;
 	uint32_t caps_without; /* bit WEIR_CAP_KEY: the backend keeps no keys */
+	uint64_t caps_more;    /* bits that the backend claims, too */
+	uint32_t ack_wait_ms;
 
 	struct fake_post posts[FAKE_MAX];
 	size_t post_count;
@@ -37,6 +39,9 @@ struct fake_world {
 	char acked[FAKE_MAX][32]; /* ids, in the order of settling */
 	size_t ack_count, settle_calls, freed;
 	int settle_code;
+	char extended[FAKE_MAX][32]; /* ids, in the order of extending */
+	size_t extend_count;
+	int64_t extended_ms; /* the last one's */
 
 	char published[FAKE_MAX][32]; /* ids */
 	uint64_t published_tags[FAKE_MAX];
