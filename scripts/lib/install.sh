@@ -12,7 +12,7 @@ packages_build="gcc libc6-dev make cmake ninja-build pkg-config libcurl4-openssl
 # The demonstration: something to post with, something to receive with.
 packages_demo="curl python3"
 # The tests: second compiler, sanitizers and fuzzer runtimes, test library, client libraries of brokers, syscall faults.
-packages_test="g++ clang libclang-rt-14-dev libcmocka-dev librdkafka-dev kcat strace ccache binutils openssl $packages_demo"
+packages_test="g++ clang libclang-rt-14-dev libcmocka-dev librdkafka-dev libnats-dev kcat strace ccache binutils openssl $packages_demo"
 
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
