@@ -73,6 +73,7 @@ struct weir_cmd {
 	int (*run)(void *options, char *const *args, size_t arg_count);
 };
 
+extern const struct weir_cmd weir_cmd_bench;
 extern const struct weir_cmd weir_cmd_config;
 extern const struct weir_cmd weir_cmd_drivers;
 extern const struct weir_cmd weir_cmd_publish;
