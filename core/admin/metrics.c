@@ -6,6 +6,8 @@
 
 #include <weir/version.h>
 
+#include "base/mem.h"
+
 enum { BOUNDS = sizeof weir_egress_bucket_ms / sizeof weir_egress_bucket_ms[0] };
 
 #define COUNTER WEIR_EXPOSITION_COUNTER
@@ -98,6 +100,9 @@ static void write_process(struct weir_exposition *out, const struct weir_admin_p
 	weir_exposition_uint(out, NULL, 0, process->threads);
 	weir_exposition_family(out, "weir_process_cpu_seconds", COUNTER, "User and system CPU time spent.");
 	weir_exposition_double(out, NULL, 0, process->cpu_seconds);
+	weir_exposition_family(out, "weir_process_allocations", COUNTER,
+			       "Allocations made by Weir itself, not by drivers.");
+	weir_exposition_uint(out, NULL, 0, weir_mem_count());
 	weir_exposition_family(out, "weir_process_start_time_seconds", GAUGE,
 			       "When the process was started, since 1970.");
 	weir_exposition_double(out, NULL, 0, process->start_seconds);

@@ -3,8 +3,10 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -76,6 +78,24 @@ int bench_connect(uint16_t port)
 		bench_die("connect");
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	return fd;
+}
+
+bool bench_send(int fd, const char *bytes, size_t len)
+{
+	while (len) {
+		ssize_t sent = send(fd, bytes, len, MSG_NOSIGNAL);
+		struct pollfd full = { .fd = fd, .events = POLLOUT };
+
+		if (sent < 0 && errno != EAGAIN)
+			return false;
+		if (sent > 0) {
+			bytes += sent;
+			len -= (size_t)sent;
+		} else {
+			poll(&full, 1, -1);
+		}
+	}
+	return true;
 }
 
 void bench_watch(int epoll_fd, int fd, void *ptr)

@@ -16,6 +16,8 @@ unsigned long bench_number(const char *text, unsigned long max);
 /* Non-blocking, TCP_NODELAY. Port 0: any; *port gets it. */
 int bench_listen(uint16_t *port);
 int bench_connect(uint16_t port);
+/* All of it, waiting while the socket is full. False: errno says why. */
+bool bench_send(int fd, const char *bytes, size_t len);
 void bench_watch(int epoll_fd, int fd, void *ptr);
 
 /*

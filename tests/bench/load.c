@@ -4,7 +4,9 @@
  * JSON: how many, how fast, which statuses, how long, and what CPU that cost the
  * processes named with -p.
  *
- *   load [-c CONNECTIONS] [-n EVENTS | -t SECONDS] [-r RATE] [-b BYTES] [-u PATH] [-p PID]... PORT
+ *   load [-c CONNECTIONS] [-n EVENTS | -t SECONDS] [-r RATE] [-b BYTES] [-k KEYS] [-u PATH] [-p PID]... PORT
+ *
+ * With -k events take turns with that many partition keys.
  *
  * Without -r each connection sends its next event when it has the answer to the
  * last (closed loop). With -r events are due at fixed times whatever the server
@@ -34,7 +36,7 @@ struct connection {
 };
 
 static struct {
-	unsigned long connections, events, body_bytes;
+	unsigned long connections, events, body_bytes, keys;
 	double seconds, rate;
 	const char *path;
 	uint16_t port;
@@ -43,7 +45,7 @@ static struct {
 } options = { .connections = 64, .body_bytes = 1024, .path = "/default/bench" };
 
 static char *request;
-static size_t request_len, id_at;
+static size_t request_len, id_at, key_at;
 static struct connection *idle;
 static int epoll_fd;
 static int64_t begin_ns, stop_ns;
@@ -52,37 +54,43 @@ static struct bench_latency latency;
 
 static void make_request(void)
 {
-	static const char id_header[] = "ce-id: ";
+	static const char id_header[] = "ce-id: ", key_header[] = "ce-partitionkey: ";
+	char key[sizeof key_header + ID_DIGITS + 2] = "";
 	int head_len;
 
 	request = malloc(HEAD_MAX + options.body_bytes);
 	if (!request)
 		bench_die("malloc");
+	if (options.keys)
+		snprintf(key, sizeof key, "%s%0*d\r\n", key_header, (int)ID_DIGITS, 0);
 	head_len = snprintf(
 	    request, HEAD_MAX,
 	    "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nce-specversion: 1.0\r\nce-type: io.weir.bench\r\n"
-	    "ce-source: /bench/%d\r\n%s%0*d\r\nContent-Type: application/octet-stream\r\n"
+	    "ce-source: /bench/%d\r\n%s%0*d\r\n%sContent-Type: application/octet-stream\r\n"
 	    "Content-Length: %lu\r\n\r\n",
-	    options.path, (unsigned)options.port, (int)getpid(), id_header, (int)ID_DIGITS, 0, options.body_bytes);
+	    options.path, (unsigned)options.port, (int)getpid(), id_header, (int)ID_DIGITS, 0, key, options.body_bytes);
 	id_at = (size_t)(strstr(request, id_header) - request) + sizeof id_header - 1;
+	if (options.keys)
+		key_at = (size_t)(strstr(request, key_header) - request) + sizeof key_header - 1;
 	request_len = (size_t)head_len + options.body_bytes;
 	for (unsigned long i = 0; i < options.body_bytes; i++)
 		request[(unsigned long)head_len + i] = (char)('a' + i % 26);
 }
 
-static void write_id(uint64_t number)
+static void write_number(size_t at, uint64_t number)
 {
 	for (size_t i = ID_DIGITS; i-- > 0; number /= 10)
-		request[id_at + i] = (char)('0' + number % 10);
+		request[at + i] = (char)('0' + number % 10);
 }
 
 static void send_event(struct connection *connection, int64_t due_ns)
 {
-	write_id(++sent);
+	write_number(id_at, ++sent);
+	if (options.keys)
+		write_number(key_at, sent % options.keys);
 	connection->busy = true;
 	connection->due_ns = due_ns;
-	/* What does not fit into the socket's buffer at once would block here; 1 KiB always fits. */
-	if (send(connection->fd, request, request_len, MSG_NOSIGNAL) != (ssize_t)request_len)
+	if (!bench_send(connection->fd, request, request_len))
 		bench_die("send");
 }
 
@@ -224,7 +232,7 @@ static void read_options(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "c:n:t:r:b:u:p:")) >= 0) {
+	while ((option = getopt(argc, argv, "c:n:t:r:b:k:u:p:")) >= 0) {
 		switch (option) {
 		case 'c':
 			options.connections = bench_number(optarg, 100000);
@@ -241,6 +249,9 @@ static void read_options(int argc, char **argv)
 		case 'b':
 			options.body_bytes = bench_number(optarg, 1 << 20);
 			break;
+		case 'k':
+			options.keys = bench_number(optarg, ULONG_MAX);
+			break;
 		case 'u':
 			options.path = optarg;
 			break;
@@ -253,8 +264,8 @@ static void read_options(int argc, char **argv)
 		}
 	}
 	if (optind + 1 != argc) {
-		fprintf(stderr, "usage: load [-c CONNECTIONS] [-n EVENTS | -t SECONDS] [-r RATE] [-b BYTES] [-u PATH] "
-				"[-p PID]... PORT\n");
+		fprintf(stderr, "usage: load [-c CONNECTIONS] [-n EVENTS | -t SECONDS] [-r RATE] [-b BYTES] [-k KEYS] "
+				"[-u PATH] [-p PID]... PORT\n");
 		exit(64);
 	}
 	options.port = (uint16_t)bench_number(argv[optind], UINT16_MAX);

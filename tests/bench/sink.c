@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READY = 256, BUFFER = 65536 };
+enum { READY = 256, BUFFER = 64 * 1024, BUFFER_MAX = 2 * 1024 * 1024 };
 
 /* A connection from a client, or one to the sink behind: `peer` is the other end of the pair. */
 struct end {
@@ -28,8 +28,8 @@ struct end {
 	bool upstream;
 	bool busy; /* the request is forwarded and not answered */
 	struct end *peer;
-	size_t len;
-	char bytes[BUFFER];
+	size_t len, room;
+	char *bytes;
 };
 
 static int epoll_fd;
@@ -52,6 +52,10 @@ static struct end *new_end(int fd, bool upstream)
 
 	if (!end)
 		bench_die("malloc");
+	end->bytes = malloc(BUFFER);
+	if (!end->bytes)
+		bench_die("malloc");
+	end->room = BUFFER;
 	end->fd = fd;
 	end->upstream = upstream;
 	end->busy = false;
@@ -77,7 +81,7 @@ static void accept_all(int listener)
 
 static void send_all(int fd, const char *bytes, size_t len)
 {
-	if (send(fd, bytes, len, MSG_NOSIGNAL) != (ssize_t)len && errno != EPIPE && errno != ECONNRESET)
+	if (!bench_send(fd, bytes, len) && errno != EPIPE && errno != ECONNRESET)
 		bench_die("send");
 }
 
@@ -116,17 +120,31 @@ static void close_end(struct end *end)
 {
 	if (end->peer) {
 		close(end->peer->fd);
+		free(end->peer->bytes);
 		free(end->peer);
 	}
 	close(end->fd);
+	free(end->bytes);
 	free(end);
+}
+
+static void make_room(struct end *end)
+{
+	if (end->len < end->room)
+		return;
+	end->room *= 2;
+	end->bytes = end->room <= BUFFER_MAX ? realloc(end->bytes, end->room) : NULL;
+	if (!end->bytes)
+		bench_die("a message of more than 2 MiB");
 }
 
 /* False: it was closed. */
 static bool on_ready(struct end *end)
 {
-	ssize_t got = recv(end->fd, end->bytes + end->len, sizeof end->bytes - end->len, 0);
+	ssize_t got;
 
+	make_room(end);
+	got = recv(end->fd, end->bytes + end->len, end->room - end->len, 0);
 	if (got <= 0) {
 		if (got < 0 && errno == EAGAIN)
 			return true;
