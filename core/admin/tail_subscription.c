@@ -117,6 +117,7 @@ static int open_subscription(struct weir_admin_tail *tail, struct weir_error *er
 		.start = tail->query.earliest ? WEIR_START_EARLIEST : WEIR_START_LATEST,
 		.window = WEIR_ADMIN_TAIL_WINDOW,
 		.window_bytes = WINDOW_BYTES,
+		.flags = WEIR_SUB_EPHEMERAL,
 		.deliver = on_deliver,
 		.notice = on_notice,
 		.ctx = tail,

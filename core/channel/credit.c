@@ -154,7 +154,7 @@ int weir_subscription_stats(weir_subscription *sub, struct weir_sub_stats *ret)
 	if (code != WEIR_ENOTSUP)
 		return code;
 	/* The driver keeps none: what is seen from here. */
-	*ret = (struct weir_sub_stats){ sizeof *ret, 0, UINT64_MAX, 0, 0, -1 };
+	*ret = (struct weir_sub_stats){ sizeof *ret, 0, UINT64_MAX, 0, 0, -1, 0 };
 	ret->unsettled = atomic_load_explicit(&sub->refs, memory_order_relaxed) - 1;
 	ret->redelivered = atomic_load_explicit(&sub->redelivered, memory_order_relaxed);
 	return WEIR_OK;

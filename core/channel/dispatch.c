@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "channel/internal.h"
 
-enum { THROTTLE_LOG_MS = 60000 };
+enum { THROTTLE_LOG_MS = 60000, SETTLE_LOG_MS = 60000 };
 
 /* An event about something whose pointer the driver has not returned to its caller yet. */
 struct weir_early {
@@ -112,6 +112,22 @@ static void on_published(struct weir_backend *backend, const struct weir_driver_
 		weir_backend_breach(backend, WEIR_BREACH_UNKNOWN_TAG);
 	else if (completion.outcome == WEIR_PERSISTED)
 		atomic_fetch_add_explicit(&backend->late_persisted, 1, memory_order_relaxed);
+}
+
+/* There is room again: whoever was refused hears of it, as a batch of no completions. */
+static void tell_room(struct weir_backend *backend)
+{
+	uint32_t count = atomic_load_explicit(&backend->lane_count, memory_order_acquire);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct weir_lane *lane = atomic_load_explicit(&backend->lanes[i], memory_order_acquire);
+
+		if (!atomic_exchange(&lane->wants_room, false))
+			continue;
+		/* In the order in which things happened. */
+		flush_lane(lane);
+		weir_publisher_tell_room(lane);
+	}
 }
 
 static void expire_one(struct weir_lane *lane, uint64_t tag, uint32_t owner)
@@ -251,6 +267,22 @@ static void set_sub_state(struct weir_subscription *sub, const struct weir_drive
 		weir_backend_log(sub->backend, WEIR_LOG_ERROR, "subscription %s: %s", sub->name, why.text);
 }
 
+/* An acknowledgement that the backend did not keep: the delivery comes again, as one that was settled too late does. */
+static void on_settle_failed(struct weir_subscription *sub, const struct weir_error *error)
+{
+	int64_t now = weir_clock_now_ns();
+	struct weir_error why;
+
+	atomic_fetch_add_explicit(&sub->stale, 1, memory_order_relaxed);
+	if (now < sub->settle_quiet_ns)
+		return;
+	sub->settle_quiet_ns = weir_clock_after_ms(now, SETTLE_LOG_MS);
+	weir_guard_error(&why, error, error->code, "no reason given");
+	weir_backend_log(sub->backend, WEIR_LOG_WARNING,
+			 "subscription %s: the backend has not kept an acknowledgement, the event will come again: %s",
+			 sub->name, why.text);
+}
+
 static bool on_sub(struct weir_backend *backend, struct weir_subscription *sub, const struct weir_driver_event *event)
 {
 	if (event->type == WEIR_EV_DELIVER) {
@@ -263,6 +295,8 @@ static bool on_sub(struct weir_backend *backend, struct weir_subscription *sub, 
 		return false;
 	if (event->type == WEIR_EV_SUB_READY || event->type == WEIR_EV_SUB_FAILED || event->type == WEIR_EV_FENCED)
 		set_sub_state(sub, event);
+	if (event->type == WEIR_EV_SETTLED && event->error)
+		on_settle_failed(sub, event->error);
 	/* In the order in which things happened: first what was delivered before. */
 	weir_subscription_flush(sub, backend->out);
 	weir_subscription_notify(sub, event);
@@ -327,6 +361,7 @@ static bool on_instance(struct weir_backend *backend, const struct weir_driver_e
 		on_throttle(backend, event);
 		return event->sub == NULL; /* a subscription that is slowed down hears of it, too */
 	case WEIR_EV_WRITABLE:
+		tell_room(backend);
 		return true;
 	default:
 		return false;

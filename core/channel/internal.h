@@ -67,6 +67,9 @@ int weir_publisher_lane(weir_publisher *publisher, struct weir_backend *backend,
 /* Calls the sink for `count` completions of one lane, which belonged to `owner`. The pump only. */
 void weir_publisher_tell(struct weir_lane *lane, uint32_t owner, const struct weir_completion *done, size_t count);
 
+/* Calls the sink with no completions: it may publish again what was refused. The pump only. */
+void weir_publisher_tell_room(struct weir_lane *lane);
+
 struct weir_revoked {
 	uint32_t partition;
 	uint64_t epoch;
@@ -103,6 +106,7 @@ struct weir_subscription {
 	struct weir_sub *sub;
 	struct weir_gate gate; /* shut before `sub` goes */
 	char *name, *uid;
+	bool ephemeral; /* forgotten when it ends */
 	weir_deliver_fn *deliver;
 	weir_notice_fn *notice;
 	void *ctx;
@@ -125,6 +129,7 @@ struct weir_subscription {
 	struct weir_delivery *held, **held_end; /* not handed out yet */
 	size_t held_count;
 	bool touched;
+	int64_t settle_quiet_ns; /* until when a failed settle is not logged again */
 	struct weir_subscription *next_touched;
 	struct weir_delivery *free;
 	struct weir_pool_chunk *chunks;

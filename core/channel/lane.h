@@ -62,6 +62,8 @@ struct weir_lane {
 	bool touched;
 	struct weir_lane *next_touched;
 
+	_Atomic bool wants_room; /* was refused with WEIR_EAGAIN: the publisher is told of WEIR_EV_WRITABLE */
+
 	/* Under the backend's lanes_lock. */
 	struct weir_publisher *publisher; /* NULL: nobody is told */
 	uint32_t owner;                   /* counts publishers that had the lane */

@@ -66,16 +66,22 @@ void weir_publisher_free(weir_publisher *publisher)
 	publisher_unref(publisher);
 }
 
-void weir_publisher_tell(struct weir_lane *lane, uint32_t owner, const struct weir_completion *done, size_t count)
+/* The publisher that has the lane, with a reference; `owner` 0: whoever it is. */
+static weir_publisher *publisher_of(struct weir_lane *lane, uint32_t owner)
 {
 	struct weir_backend *backend = lane->backend;
 	weir_publisher *publisher;
 
 	pthread_mutex_lock(&backend->lanes_lock);
-	publisher = lane->owner == owner ? lane->publisher : NULL;
+	publisher = owner == 0 || lane->owner == owner ? lane->publisher : NULL;
 	if (publisher)
 		atomic_fetch_add_explicit(&publisher->refs, 1, memory_order_relaxed);
 	pthread_mutex_unlock(&backend->lanes_lock);
+	return publisher;
+}
+
+static void tell(weir_publisher *publisher, const struct weir_completion *done, size_t count)
+{
 	if (!publisher)
 		return;
 	pthread_mutex_lock(&publisher->turn);
@@ -83,6 +89,18 @@ void weir_publisher_tell(struct weir_lane *lane, uint32_t owner, const struct we
 		publisher->done(publisher->ctx, done, count);
 	pthread_mutex_unlock(&publisher->turn);
 	publisher_unref(publisher);
+}
+
+void weir_publisher_tell(struct weir_lane *lane, uint32_t owner, const struct weir_completion *done, size_t count)
+{
+	tell(publisher_of(lane, owner), done, count);
+}
+
+void weir_publisher_tell_room(struct weir_lane *lane)
+{
+	static const struct weir_completion none;
+
+	tell(publisher_of(lane, 0), &none, 0);
 }
 
 /* ---- lanes --------------------------------------------------------------- */
@@ -150,28 +168,14 @@ static int64_t coarse_now_ns(void)
 	return (int64_t)now.tv_sec * WEIR_NS_PER_S + now.tv_nsec;
 }
 
-static uint64_t record_size(const struct weir_record *record)
-{
-	uint64_t size = record->key.len + record->body.len;
-
-	for (uint32_t i = 0; i < record->header_count; i++)
-		size += record->headers[i].name.len + record->headers[i].value.len;
-	return size;
-}
-
 static int prepare(const struct job *job, const struct weir_publish_item *item, struct weir_publish *row,
 		   struct weir_error *err)
 {
-	uint64_t max = job->caps->max_record_bytes;
 	int code;
 
 	code = weir_event_to_record(item->event, job->caps, &row->record, err);
 	if (code)
 		return code;
-	if (max && record_size(&row->record) > max)
-		return weir_fail(err, WEIR_ETOOBIG,
-				 "channel %s/%s: the event is larger than the %llu bytes that its backend takes",
-				 job->channel->ns, job->channel->name, (unsigned long long)max);
 	code = weir_lane_take(job->lane, item->tag, job->deadline_ns, &row->tag);
 	if (code)
 		return weir_fail(err, code, "channel %s/%s: %s", job->channel->ns, job->channel->name,
@@ -189,11 +193,25 @@ static void cancel(const struct job *job, size_t from, size_t to)
 		weir_lane_cancel(job->lane, job->lane->batch[--to].tag);
 }
 
+/* A publisher that was refused for lack of room is told when there is some. */
+static int hand_over(const struct job *job, size_t ready, size_t *accepted, struct weir_error *err)
+{
+	struct weir_lane *lane = job->lane;
+	int code;
+
+	/* Before the call: WEIR_EV_WRITABLE may be there before it has returned. */
+	if (!atomic_load_explicit(&lane->wants_room, memory_order_relaxed))
+		atomic_store(&lane->wants_room, true);
+	code = weir_guard_publish(&lane->backend->guard, lane->batch, ready, accepted, err);
+	if (code != WEIR_EAGAIN)
+		atomic_store_explicit(&lane->wants_room, false, memory_order_relaxed);
+	return code;
+}
+
 /* Encodes and hands over up to `count` items, all in one call into the driver. */
 static int publish_chunk(const struct job *job, const struct weir_publish_item *items, size_t count, size_t *accepted,
 			 struct weir_error *err)
 {
-	struct weir_guard *guard = &job->channel->backend->guard;
 	struct weir_publish *batch = job->lane->batch;
 	int bad = WEIR_OK, code = WEIR_OK;
 	size_t ready;
@@ -211,7 +229,7 @@ static int publish_chunk(const struct job *job, const struct weir_publish_item *
 			batch[i].flags |= WEIR_PUB_ATOMIC;
 	}
 	if (ready)
-		code = weir_guard_publish(guard, batch, ready, accepted, bad ? NULL : err);
+		code = hand_over(job, ready, accepted, bad ? NULL : err);
 	if (*accepted == ready)
 		return bad;
 	cancel(job, *accepted, ready);

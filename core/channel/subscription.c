@@ -93,6 +93,7 @@ static struct weir_subscription *sub_new(weir_channel *channel, const struct wei
 	sub->deliver = spec->deliver;
 	sub->notice = spec->notice;
 	sub->ctx = spec->ctx;
+	sub->ephemeral = spec->flags & WEIR_SUB_EPHEMERAL;
 	sub->window = spec->window < MIN_WINDOW ? MIN_WINDOW : spec->window;
 	sub->window_bytes = spec->window_bytes > INT64_MAX / 2 ? 0 : spec->window_bytes;
 	sub->arrived_end = &sub->arrived;
@@ -121,6 +122,8 @@ static int driver_subscribe(struct weir_subscription *sub, const struct weir_sub
 	};
 	int code;
 
+	if (weir_backend_caps(backend)->bits & WEIR_CAP_BIT(WEIR_CAP_EPHEMERAL))
+		driver_spec.flags = spec->flags & WEIR_SUB_EPHEMERAL;
 	weir_backend_begin_opening(backend);
 	code = weir_guard_subscribe(&backend->guard, sub->channel->topic, &driver_spec, &sub->sub, err);
 	if (weir_backend_end_opening(backend, &backend->subs, sub->sub, code ? NULL : sub)) {
@@ -216,7 +219,7 @@ int weir_subscription_end(struct weir_subscription *sub, int keep, int64_t deadl
 	if (!weir_gate_wait(&sub->gate, weir_clock_after_ms(deadline_ns, CALL_GRACE_MS)))
 		return weir_fail(err, WEIR_ETIMEDOUT, "subscription %s: a call into the driver does not return",
 				 sub->name);
-	code = weir_guard_unsubscribe(&backend->guard, sub->sub, keep, deadline_ns, err);
+	code = weir_guard_unsubscribe(&backend->guard, sub->sub, keep && !sub->ephemeral, deadline_ns, err);
 	/* What the pump polled before is about this subscription; afterwards nothing is. */
 	if (!weir_backend_sync(backend, deadline_ns))
 		return weir_fail(err, WEIR_ETIMEDOUT, "subscription %s: a callback does not return", sub->name);

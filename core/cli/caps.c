@@ -19,6 +19,7 @@ const char *weir_cli_cap_name(unsigned cap)
 		[WEIR_CAP_FANOUT] = "fanout",
 		[WEIR_CAP_GROUPS] = "groups",
 		[WEIR_CAP_WILDCARD] = "wildcard",
+		[WEIR_CAP_EPHEMERAL] = "ephemeral",
 		[WEIR_CAP_ACK_SELECTIVE] = "ack-selective",
 		[WEIR_CAP_ACK_CONFIRM] = "ack-confirm",
 		[WEIR_CAP_NACK] = "nack",

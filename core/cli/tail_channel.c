@@ -182,6 +182,7 @@ static int subscribe(struct reader *reader, const char *uid)
 		.name = tail->group ? tail->group : "weir-tail",
 		.uid = uid,
 		.start = tail->earliest ? WEIR_START_EARLIEST : WEIR_START_LATEST,
+		.flags = tail->group ? 0 : WEIR_SUB_EPHEMERAL,
 		.window = tail->count && tail->count < WINDOW ? (uint32_t)tail->count : WINDOW,
 		.deliver = on_deliveries,
 		.ctx = reader,

@@ -130,7 +130,7 @@ struct weir_topic {
 	struct link trim;     /* in weir_inst.trims: records may have become superfluous */
 	uint64_t id;          /* 0: it is not in the store */
 	uint64_t first, last; /* oldest and newest record stored; first == last + 1: none. Set by the writer */
-	uint32_t reader_count;
+	uint32_t reader_count; /* without the ephemeral ones */
 	uint32_t opened;
 	enum topic_state state;
 	struct notice ready;
@@ -168,6 +168,7 @@ struct reader {
 	uint32_t unsettled_count;
 	bool live;   /* its position is durable */
 	bool making; /* it is about to become so */
+	bool ephemeral; /* not in the store: no cursor, and records are not kept or trimmed for it */
 	bool gone;   /* it is about to be forgotten */
 	bool busy;   /* poll() reads for it without the lock */
 	bool dead;   /* to be freed by poll() when it is not busy any more */

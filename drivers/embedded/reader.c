@@ -40,7 +40,8 @@ uint64_t weir_embedded_reader_floor(const struct reader *reader)
 
 void weir_embedded_reader_changed(struct weir_inst *inst, struct reader *reader)
 {
-	if (weir_embedded_linked(&reader->dirty) || reader->gone || !reader->live || inst->is_fatal)
+	if (weir_embedded_linked(&reader->dirty) || reader->ephemeral || reader->gone || !reader->live ||
+	    inst->is_fatal)
 		return;
 	if (!weir_embedded_linked(&inst->dirty)) {
 		inst->dirty_ns = weir_embedded_now();
@@ -117,7 +118,7 @@ static void reader_detach(struct weir_inst *inst, struct reader *reader)
 					    weir_embedded_entry(reader->unsettled.next, struct delivery, unsettled));
 	weir_embedded_unlink(&reader->ready);
 	weir_embedded_unlink(&reader->dirty);
-	if (!reader->gone)
+	if (!reader->gone && !reader->ephemeral)
 		reader->topic->reader_count--;
 	weir_embedded_unlink(&reader->link);
 	reader->gone = true;
@@ -160,6 +161,12 @@ static struct weir_sub *sub_new(struct weir_inst *inst, struct reader *reader)
 	return sub;
 }
 
+/* A host of before there were flags has a smaller struct. */
+static bool is_ephemeral(const struct weir_sub_spec *spec)
+{
+	return spec->size >= offsetof(struct weir_sub_spec, reserved) && (spec->flags & WEIR_SUB_EPHEMERAL);
+}
+
 /* The reader, new or not; NULL without memory. Lock held. */
 static struct reader *reader_get(struct weir_inst *inst, struct weir_topic *topic, const struct weir_sub_spec *spec)
 {
@@ -171,8 +178,13 @@ static struct reader *reader_get(struct weir_inst *inst, struct weir_topic *topi
 	op = calloc(1, sizeof *op);
 	if (!op)
 		return NULL;
-	if (!reader)
+	if (!reader) {
 		reader = weir_embedded_reader_new(inst, topic, spec->uid, strlen(spec->uid));
+		if (reader && is_ephemeral(spec)) {
+			reader->ephemeral = true;
+			topic->reader_count--;
+		}
+	}
 	if (!reader) {
 		free(op);
 		return NULL;
@@ -233,7 +245,7 @@ int weir_embedded_unsubscribe(struct weir_inst *inst, struct weir_sub *sub, int 
 		op->topic = reader->topic;
 		op->reader = reader;
 		op->waited = true;
-		if (!keep && !weir_embedded_linked(&reader->members)) {
+		if ((!keep || reader->ephemeral) && !weir_embedded_linked(&reader->members)) {
 			op->type = OP_SUB_FORGET;
 			reader_detach(inst, reader);
 		}

@@ -95,6 +95,8 @@ static int sub_make(struct weir_inst *inst, struct op *op, struct weir_error *er
 		return WEIR_OK;
 	}
 	op->found = cursor.next = start_position(inst->store, op);
+	if (op->reader->ephemeral)
+		return WEIR_OK;
 	weir_embedded_cursor_begin(blob, &cursor);
 	weir_embedded_cursor_seal(blob, len, key, weir_embedded_cursor_key(key, op->topic->id, op->reader->uid));
 	return weir_embedded_store_put_cursor(inst->store, op->topic->id, op->reader->uid, blob, len, err);
@@ -110,6 +112,8 @@ static int op_write(struct weir_inst *inst, struct op *op, struct weir_error *er
 	case OP_SUB_MAKE:
 		return sub_make(inst, op, err);
 	case OP_SUB_FORGET:
+		if (op->reader->ephemeral)
+			return WEIR_OK;
 		return weir_embedded_store_delete_cursor(inst->store, op->topic->id, op->reader->uid, err);
 	default:
 		return WEIR_OK;

@@ -167,7 +167,8 @@ static uint64_t settled_by_all(struct weir_topic *topic)
 	for (node = topic->readers.next; node != &topic->readers; node = node->next) {
 		const struct reader *reader = weir_embedded_entry(node, struct reader, link);
 
-		lowest = reader->saved_floor < lowest ? reader->saved_floor : lowest;
+		if (!reader->ephemeral && reader->saved_floor < lowest)
+			lowest = reader->saved_floor;
 	}
 	return lowest;
 }

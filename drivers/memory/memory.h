@@ -121,6 +121,7 @@ struct reader {
 	struct record *cursor; /* next to be delivered for the first time; NULL: all were */
 	uint64_t lane;
 	uint64_t lag; /* records it has not settled */
+	bool ephemeral;
 	char uid[];
 };
 

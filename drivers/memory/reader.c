@@ -83,6 +83,12 @@ static struct weir_sub *sub_new(struct weir_inst *inst, struct reader *reader)
 	return sub;
 }
 
+/* A host of before there were flags has a smaller struct. */
+static bool is_ephemeral(const struct weir_sub_spec *spec)
+{
+	return spec->size >= offsetof(struct weir_sub_spec, reserved) && (spec->flags & WEIR_SUB_EPHEMERAL);
+}
+
 int weir_memory_subscribe(struct weir_inst *inst, struct weir_topic *topic, const struct weir_sub_spec *spec,
 			  struct weir_sub **ret, struct weir_error *err)
 {
@@ -96,8 +102,11 @@ int weir_memory_subscribe(struct weir_inst *inst, struct weir_topic *topic, cons
 		return weir_fail(err, WEIR_ENOTSUP, "memory keeps no old records: subscriptions start at latest");
 	weir_memory_lock(inst);
 	reader = reader_find(topic, spec->uid);
-	if (!reader)
+	if (!reader) {
 		reader = reader_new(inst, topic, spec->uid);
+		if (reader)
+			reader->ephemeral = is_ephemeral(spec);
+	}
 	if (reader)
 		sub = sub_new(inst, reader);
 	if (sub)
@@ -165,7 +174,7 @@ int weir_memory_unsubscribe(struct weir_inst *inst, struct weir_sub *sub, int ke
 	(void)err;
 	weir_memory_lock(inst);
 	sub_free(inst, sub);
-	if (!keep && !weir_memory_linked(&reader->members))
+	if ((!keep || reader->ephemeral) && !weir_memory_linked(&reader->members))
 		weir_memory_reader_free(inst, reader);
 	weir_memory_unlock(inst);
 	return WEIR_OK;

@@ -142,6 +142,7 @@ struct weir_completion {
  * be used by one thread at a time: publishing takes no lock.
  */
 typedef struct weir_publisher weir_publisher;
+/* `count` 0: there is room again for what was refused with WEIR_EAGAIN by the backend. */
 typedef void weir_completion_fn(void *ctx, const struct weir_completion *completions, size_t count);
 
 int weir_publisher_new(weir_runtime *runtime, weir_completion_fn *done, void *ctx, weir_publisher **ret);
@@ -192,6 +193,7 @@ struct weir_subscription_spec {
 	uint32_t window;         /* most deliveries out and not settled; also the credit given */
 	uint64_t window_bytes;   /* most bytes of them; 0: no bound but `window` */
 	uint32_t ack_wait_ms;    /* 0: the driver's default */
+	uint32_t flags;          /* WEIR_SUB_EPHEMERAL: leaves no position and nothing that is kept for it, when it ends */
 	weir_deliver_fn *deliver;
 	weir_notice_fn *notice;  /* may be NULL */
 	void *ctx;

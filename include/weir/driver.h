@@ -129,6 +129,7 @@ enum weir_cap {
 	WEIR_CAP_FANOUT = 6,          /* any number of independent subscriptions */
 	WEIR_CAP_GROUPS = 7,          /* members of one subscription share its records */
 	WEIR_CAP_WILDCARD = 8,        /* subscriptions over several topics */
+	WEIR_CAP_EPHEMERAL = 9,       /* WEIR_SUB_EPHEMERAL */
 	/* settling */
 	WEIR_CAP_ACK_SELECTIVE = 16,    /* acks out of order survive a restart */
 	WEIR_CAP_ACK_CONFIRM = 17,      /* WEIR_EV_SETTLED tells what became of an ack */
@@ -291,6 +292,20 @@ struct weir_sub_spec {
 	const char *uid;          /* identity: same uid, same durable position */
 	uint32_t ack_wait_ms;     /* 0: the driver's default; only with WEIR_CAP_ACK_DEADLINE */
 	uint32_t max_unsettled;   /* the most credit the core will ever have outstanding, in records */
+	uint32_t flags;           /* WEIR_SUB_... */
+	uint32_t reserved;
+};
+
+enum {
+	/*
+	 * Lives as long as its weir_sub and leaves nothing behind: the backend
+	 * keeps no position for it, keeps no record for its sake, and deletes
+	 * none because it has settled it. What it has not read may go meanwhile
+	 * (WEIR_EV_GAP). unsubscribe forgets it whatever `keep` says; so does
+	 * the end of the process. Only with WEIR_CAP_EPHEMERAL: without it the
+	 * core makes an ordinary subscription and forgets it at the end.
+	 */
+	WEIR_SUB_EPHEMERAL = 1u << 0,
 };
 
 enum weir_verb {
@@ -385,6 +400,14 @@ struct weir_sub_stats {
 	uint64_t unsettled;      /* handed out and not settled */
 	uint64_t redelivered;    /* deliveries after the first, in this process */
 	int64_t oldest_ms;       /* age of the oldest unsettled delivery; -1: none */
+	/*
+	 * CLOCK_MONOTONIC nanoseconds: `lag` counts every record that was
+	 * persisted before this moment. 0: before this call. A driver that asks
+	 * its server for the lag now and then says here when it asked. The core
+	 * takes a channel that moved to another backend as drained when lag is 0
+	 * and was told after the last record was persisted.
+	 */
+	int64_t lag_ns;
 };
 
 /* ---- operations -------------------------------------------------------- */

@@ -722,6 +722,26 @@ static void wait_readable(struct harness *h)
 	assert_int_equal(poll(&fd, 1, 20000), 1);
 }
 
+static void an_ephemeral_subscription_is_forgotten_though_it_is_to_be_kept(void **state)
+{
+	struct harness *h = *state;
+	struct weir_topic *topic = harness_topic(h, "t");
+	struct weir_sub *sub;
+
+	if (!claims(h, WEIR_CAP_EPHEMERAL))
+		skip();
+	sub = harness_tail(h, topic, "tail", WEIR_START_LATEST);
+	harness_credit(h, sub, 10);
+	harness_publish(h, topic, "first");
+	harness_expect(h, sub, "first");
+	harness_unsubscribe(h, sub, 1);
+	harness_publish(h, topic, "second");
+	sub = harness_tail(h, topic, "tail", WEIR_START_LATEST);
+	harness_credit(h, sub, 10);
+	harness_publish(h, topic, "third");
+	harness_expect(h, sub, "third");
+}
+
 static void event_fd_is_readable_exactly_while_there_are_events(void **state)
 {
 	struct harness *h = *state;
@@ -1135,6 +1155,7 @@ static const struct CMUnitTest cases[] = {
 	CASE(unsettled_of_one_member_comes_to_the_other),
 	CASE(a_kept_subscription_misses_nothing),
 	CASE(a_forgotten_subscription_starts_anew),
+	CASE(an_ephemeral_subscription_is_forgotten_though_it_is_to_be_kept),
 	CASE(event_fd_is_readable_exactly_while_there_are_events),
 	CASE(event_fd_tells_when_credit_meets_records),
 	CASE(event_fd_tells_when_a_delay_is_over),

@@ -268,9 +268,10 @@ struct weir_topic *harness_topic(struct harness *h, const char *name)
 	return topic;
 }
 
-struct weir_sub *harness_subscribe(struct harness *h, struct weir_topic *topic, const char *uid, enum weir_start start)
+static struct weir_sub *subscribe(struct harness *h, struct weir_topic *topic, const char *uid, enum weir_start start,
+				  uint32_t flags)
 {
-	struct weir_sub_spec spec = { .size = sizeof spec, .start = start, .name = uid, .uid = uid };
+	struct weir_sub_spec spec = { .size = sizeof spec, .start = start, .name = uid, .uid = uid, .flags = flags };
 	struct weir_error err = WEIR_ERROR_INIT;
 	struct weir_sub *sub;
 
@@ -278,6 +279,16 @@ struct weir_sub *harness_subscribe(struct harness *h, struct weir_topic *topic, 
 		fail_msg("subscribe: %s", err.text);
 	assert_ptr_equal(harness_wait(h, WEIR_EV_SUB_READY).sub, sub);
 	return sub;
+}
+
+struct weir_sub *harness_subscribe(struct harness *h, struct weir_topic *topic, const char *uid, enum weir_start start)
+{
+	return subscribe(h, topic, uid, start, 0);
+}
+
+struct weir_sub *harness_tail(struct harness *h, struct weir_topic *topic, const char *uid, enum weir_start start)
+{
+	return subscribe(h, topic, uid, start, WEIR_SUB_EPHEMERAL);
 }
 
 void harness_credit(struct harness *h, struct weir_sub *sub, int64_t records)

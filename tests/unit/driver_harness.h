@@ -59,6 +59,8 @@ size_t harness_count(struct harness *h, uint32_t type);
 struct weir_topic *harness_topic(struct harness *h, const char *name);
 /* Subscribes and waits until it is ready. */
 struct weir_sub *harness_subscribe(struct harness *h, struct weir_topic *topic, const char *uid, enum weir_start start);
+/* The same with WEIR_SUB_EPHEMERAL. */
+struct weir_sub *harness_tail(struct harness *h, struct weir_topic *topic, const char *uid, enum weir_start start);
 void harness_credit(struct harness *h, struct weir_sub *sub, int64_t records);
 void harness_unsubscribe(struct harness *h, struct weir_sub *sub, int keep);
 

@@ -124,6 +124,22 @@ static void a_stale_token_is_told_and_the_delivery_freed(void **state)
 	assert_int_equal(fake.releases, 1);
 }
 
+static void an_ack_that_the_backend_lost_is_logged_and_told(void **state)
+{
+	struct weir_error lost = { .size = sizeof lost, .code = WEIR_EIO, .text = "the commit was refused" };
+	size_t told;
+
+	(void)state;
+	rig_open();
+	rig_subscribe("s", 4);
+	rig_settle_down();
+	told = rig.notice_count;
+	fake_push((struct weir_driver_event){ .type = WEIR_EV_SETTLED, .sub = fake_sub(0), .error = &lost });
+	rig_wait(rig.notice_count == told + 1);
+	assert_int_equal(rig.notices[told].type, WEIR_EV_SETTLED);
+	assert_true(rig_logged("has not kept an acknowledgement, the event will come again: the commit was refused"));
+}
+
 static void what_was_delivered_before_a_revocation_is_stale_without_asking_the_driver(void **state)
 {
 	struct weir_driver_event revoked = { .type = WEIR_EV_REVOKED, .sub = fake_sub(0), .token = { 1, 0, 0 } };
@@ -456,6 +472,7 @@ int main(void)
 		CASE(extending_keeps_the_delivery),
 		CASE(settling_twice_is_refused),
 		CASE(a_stale_token_is_told_and_the_delivery_freed),
+		CASE(an_ack_that_the_backend_lost_is_logged_and_told),
 		CASE(what_was_delivered_before_a_revocation_is_stale_without_asking_the_driver),
 		CASE(a_delivery_beyond_credit_is_held_until_there_is_credit),
 		CASE(a_flood_beyond_credit_loses_nothing),

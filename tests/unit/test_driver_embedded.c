@@ -519,6 +519,61 @@ static void a_topic_without_subscriptions_keeps_records_for_a_while(void **state
 	wait_for_records(h, 0);
 }
 
+static void an_ephemeral_subscription_deletes_nothing_of_a_topic_without_others(void **state)
+{
+	struct harness *h = *state;
+	struct weir_topic *topic = harness_topic(h, "t");
+	struct weir_driver_event event;
+	struct weir_sub *tail;
+
+	harness_publish(h, topic, "a");
+	tail = harness_tail(h, topic, "tail", WEIR_START_EARLIEST);
+	harness_credit(h, tail, 10);
+	event = harness_expect(h, tail, "a");
+	harness_ack(h, &event);
+	harness_unsubscribe(h, tail, 0);
+	harness_close(h);
+	harness_open(h, NULL);
+	assert_int_equal(records_kept(h), 1);
+}
+
+static void an_ephemeral_subscription_keeps_nothing_from_being_deleted(void **state)
+{
+	struct harness *h = *state;
+	struct weir_topic *topic;
+	struct weir_sub *sub = subscribed(h, &topic);
+	struct weir_sub *tail = harness_tail(h, topic, "tail", WEIR_START_LATEST);
+	struct weir_driver_event event;
+
+	harness_publish(h, topic, "a");
+	event = harness_expect(h, sub, "a");
+	harness_ack(h, &event);
+	/* Though the tail has seen nothing yet. */
+	wait_for_records(h, 0);
+	harness_unsubscribe(h, tail, 0);
+}
+
+/* The process is killed: nobody unsubscribes. */
+static void tail_and_die(struct harness *h)
+{
+	harness_tail(h, harness_topic(h, "t"), "tail", WEIR_START_LATEST);
+}
+
+static void in_killed_child(struct harness *h, void (*act)(struct harness *h));
+
+static void an_ephemeral_subscription_is_gone_after_a_crash(void **state)
+{
+	struct harness *h = *state;
+
+	in_killed_child(h, tail_and_die);
+	harness_publish(h, harness_topic(h, "t"), "a");
+	harness_close(h);
+	poll(NULL, 0, 2);
+	/* With a subscription it would be kept for ever. */
+	harness_open(h, "retention=1");
+	wait_for_records(h, 0);
+}
+
 static void full_refuses_and_recovers(void **state)
 {
 	struct harness *h = *state;
@@ -1075,6 +1130,9 @@ int main(void)
 		CASE(room_is_given_back_when_all_are_past),
 		CASE(a_long_backlog_is_read_back),
 		CASE(a_topic_without_subscriptions_keeps_records_for_a_while),
+		CASE(an_ephemeral_subscription_deletes_nothing_of_a_topic_without_others),
+		CASE(an_ephemeral_subscription_keeps_nothing_from_being_deleted),
+		CASE(an_ephemeral_subscription_is_gone_after_a_crash),
 		CASE(full_refuses_and_recovers),
 		CASE(too_many_pending_are_refused_until_there_is_room),
 		CASE(a_group_larger_than_the_queue_is_taken_when_it_is_empty),
