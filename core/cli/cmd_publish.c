@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/dynbuf.h"
 #include "base/str.h"
+#include "base/uuid.h"
 #include "cli/ident.h"
 #include "cli/load.h"
 #include "cli/outlet.h"
@@ -78,7 +79,7 @@ static int set_identity(struct publishing *publishing, weir_event *event, struct
 	char uuid[WEIR_UUID_SIZE], now[WEIR_CLOCK_TEXT_SIZE];
 	int code;
 
-	if (!options->id && !weir_cli_uuid(uuid))
+	if (!options->id && !weir_uuid(uuid))
 		return weir_fail(err, WEIR_EIO, "the system gives no random numbers for an id; give one with --id");
 	weir_clock_format(weir_clock_wall_ms(), now);
 	code = weir_event_set_text(event, "id", options->id ? options->id : uuid, err);

@@ -98,17 +98,27 @@ static json_object *type_schema(const struct weir_option *option)
 
 static json_object *table_schema(const struct weir_field_table *table);
 
-/* What an object or a list of objects holds, by the name of the member; there are four, not nested further. */
+/* What an object or a list of objects holds, by the name of the member. */
 static json_object *members_schema(const struct weir_option *option)
 {
+	static const struct {
+		const char *key;
+		const struct weir_field_table *table;
+	} lists[] = {
+		{ "channels", &weir_channel_fields },
+		{ "subscriptions", &weir_subscription_fields },
+		{ "brokers", &weir_broker_fields },
+		{ "triggers", &weir_trigger_fields },
+	};
 	json_object *schema;
 
 	if (strcmp(option->key, "delivery") == 0)
 		return table_schema(&weir_delivery_fields);
 	schema = typed("array");
-	json_object_object_add(
-	    schema, "items",
-	    table_schema(strcmp(option->key, "channels") == 0 ? &weir_channel_fields : &weir_subscription_fields));
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+		if (strcmp(option->key, lists[i].key) == 0)
+			json_object_object_add(schema, "items", table_schema(lists[i].table));
+	}
 	return schema;
 }
 

@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "cli/ident.h"
+#include "base/uuid.h"
 #include "cli/show.h"
 #include "cli/tail.h"
 
@@ -219,7 +219,7 @@ int weir_tail_channel(struct weir_tail *tail, weir_channel *channel)
 	int code;
 
 	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!reader || wake_fd < 0 || !weir_cli_uuid(uid + strlen(uid))) {
+	if (!reader || wake_fd < 0 || !weir_uuid(uid + strlen(uid))) {
 		weir_cli_say("out of memory or file descriptors");
 		weir_mem_free(reader);
 		return WEIR_EXIT_FAILED;

@@ -36,6 +36,10 @@ void weir_fields_visit(bool (*visit)(void *ctx, const char *key, const struct we
 		{ "channels[].delivery.", &weir_delivery_fields },
 		{ "channels[].subscriptions[].", &weir_subscription_fields },
 		{ "channels[].subscriptions[].delivery.", &weir_delivery_fields },
+		{ "brokers[].", &weir_broker_fields },
+		{ "brokers[].delivery.", &weir_delivery_fields },
+		{ "triggers[].", &weir_trigger_fields },
+		{ "triggers[].delivery.", &weir_delivery_fields },
 	};
 	struct visitor visitor = { visit, ctx };
 

@@ -93,6 +93,11 @@ static const struct weir_field dotted[] = {
 	BOOL("dispatcher.batch", "false",
 	     "Take the content type application/cloudevents-batch+json; else it is answered 415."),
 
+	STRING("dispatcher.events.namespace", "default", WEIR_FORM_LABEL, "\"shop\"",
+	       "Namespace whose broker or channel \"default\" takes what is posted to /events and /v1/events."),
+	STRING("dispatcher.events.source", NULL, WEIR_FORM_SOURCE, "\"commerce\"",
+	       "Source of the events posted to /v1/events, which name none; default: the namespace."),
+
 	/* limits of the HTTP server */
 	BYTES(LIMITS "maxTargetBytes", "8192", 64, MIB, "Longest request target; beyond it 414."),
 	BYTES(LIMITS "maxHeaderBytes", "8192", 64, MIB, "Longest header line; beyond it 431."),
@@ -131,6 +136,8 @@ static const struct weir_field dotted[] = {
 	LIST("overrides", NULL, 0, 256, WEIR_FORM_PATH, "[\"overrides.yaml\"]",
 	     "Override manifests, and folders with one file for each key."),
 	OBJECT("channels", WEIR_FIELD_OBJECTS, "The channels; those of all layers together, in their order."),
+	OBJECT("brokers", WEIR_FIELD_OBJECTS, "The brokers: channels whose subscriptions are triggers; of all layers."),
+	OBJECT("triggers", WEIR_FIELD_OBJECTS, "The triggers: who gets which events of a broker; of all layers."),
 };
 
 static const struct weir_field channel[] = {
@@ -174,10 +181,37 @@ static const struct weir_field delivery[] = {
 	[WEIR_DELIVERY_MAX_IN_FLIGHT] = INT("maxInFlight", "64", 1, 10000, "Most attempts under way at a time."),
 };
 
+static const struct weir_field broker[] = {
+	[WEIR_BROKER_NAMESPACE] = NEEDED("namespace", WEIR_FORM_LABEL, "\"default\"", "Namespace of the broker."),
+	[WEIR_BROKER_NAME] = STRING("name", "default", WEIR_FORM_NAME, "\"default\"",
+				    "Name of the broker; no channel of its namespace may have it."),
+	[WEIR_BROKER_KIND] = STRING("kind", NULL, WEIR_FORM_KIND, "\"InMemoryChannel\"",
+				    "Kind of its channel; default: its namespace's, else channel.default.kind."),
+	[WEIR_BROKER_DELIVERY] =
+	    OBJECT("delivery", WEIR_FIELD_OBJECT, "Delivery of triggers that have none of their own."),
+};
+
+static const struct weir_field trigger[] = {
+	[WEIR_TRIGGER_NAMESPACE] =
+	    NEEDED("namespace", WEIR_FORM_LABEL, "\"default\"", "Namespace of the trigger and its broker."),
+	[WEIR_TRIGGER_NAME] =
+	    NEEDED("name", WEIR_FORM_NAME, "\"billing\"", "Name of the trigger, unique in its broker."),
+	[WEIR_TRIGGER_BROKER] = STRING("broker", "default", WEIR_FORM_NAME, "\"default\"", "Name of the broker."),
+	[WEIR_TRIGGER_UID] = STRING("uid", NULL, WEIR_FORM_UID, "\"3f1c2d\"",
+				    "What the backend keeps the position under; default: the name."),
+	[WEIR_TRIGGER_SUBSCRIBER] = NEEDED("subscriber", WEIR_FORM_URL, "\"http://127.0.0.1:3000/\"",
+					   "URL that events are posted to; what it answers goes to the broker."),
+	[WEIR_TRIGGER_FROM] = CHOICE("from", "latest", "latest|earliest", "\"earliest\"",
+				     "Where a trigger that is new to the backend begins."),
+	[WEIR_TRIGGER_DELIVERY] = OBJECT("delivery", WEIR_FIELD_OBJECT, "Replaces the broker's as a whole."),
+};
+
 const struct weir_field_table weir_fields = TABLE(dotted);
 const struct weir_field_table weir_channel_fields = TABLE(channel);
 const struct weir_field_table weir_subscription_fields = TABLE(subscription);
 const struct weir_field_table weir_delivery_fields = TABLE(delivery);
+const struct weir_field_table weir_broker_fields = TABLE(broker);
+const struct weir_field_table weir_trigger_fields = TABLE(trigger);
 
 static bool same(const char *a, const char *b, size_t len, bool fold)
 {

@@ -32,6 +32,7 @@ enum weir_form {
 	WEIR_FORM_ABSOLUTE, /* a path that does not depend on where a process was started */
 	WEIR_FORM_URL,      /* http or https */
 	WEIR_FORM_TARGET,   /* a URL, or channel:NAMESPACE/NAME */
+	WEIR_FORM_SOURCE,   /* URI-reference, as the source of an event */
 };
 
 struct weir_field {
@@ -50,6 +51,8 @@ extern const struct weir_field_table weir_fields;              /* dotted keys */
 extern const struct weir_field_table weir_channel_fields;      /* members of channels[] */
 extern const struct weir_field_table weir_subscription_fields; /* members of subscriptions[] */
 extern const struct weir_field_table weir_delivery_fields;     /* members of delivery */
+extern const struct weir_field_table weir_broker_fields;       /* members of brokers[] */
+extern const struct weir_field_table weir_trigger_fields;      /* members of triggers[] */
 
 /* Rows of weir_channel_fields and the others by number. */
 enum {
@@ -77,6 +80,17 @@ enum {
 	WEIR_DELIVERY_ORDER,
 	WEIR_DELIVERY_MAX_IN_FLIGHT,
 	WEIR_DELIVERY_FIELDS,
+};
+enum { WEIR_BROKER_NAMESPACE, WEIR_BROKER_NAME, WEIR_BROKER_KIND, WEIR_BROKER_DELIVERY };
+enum {
+	WEIR_TRIGGER_NAMESPACE,
+	WEIR_TRIGGER_NAME,
+	WEIR_TRIGGER_BROKER,
+	WEIR_TRIGGER_UID,
+	WEIR_TRIGGER_SUBSCRIBER,
+	WEIR_TRIGGER_FROM,
+	WEIR_TRIGGER_DELIVERY,
+	WEIR_TRIGGER_FIELDS,
 };
 
 /* The row for a dotted key, NULL: none. `fold`: letters without case, for the environment. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "event/uri_check.h"
 
 enum { LABEL_MAX = 63, NAME_MAX_BYTES = 253, HOST_MAX = 253, URL_MAX = 2048, PATH_MAX_BYTES = 4000 };
 
@@ -243,6 +244,8 @@ const char *weir_form_check(enum weir_form form, struct weir_buf text)
 		return check_url(text);
 	case WEIR_FORM_TARGET:
 		return check_target(text);
+	case WEIR_FORM_SOURCE:
+		return weir_uri_is_reference(text) ? NULL : "is not a URI reference, which the source of an event is";
 	default:
 		return NULL;
 	}

@@ -174,14 +174,16 @@ static void list_channel(struct lister *lister, const struct weir_channel_settin
 {
 	char path[KEY_MAX];
 
-	snprintf(path, sizeof path, "channels[%s/%s]", channel->ns, channel->name);
+	snprintf(path, sizeof path, "%s[%s/%s]", channel->is_broker ? "brokers" : "channels", channel->ns,
+		 channel->name);
 	add_member(lister, channel->where, path, "kind", "%s",
 		   weir_config_kind(lister->config, channel->ns, channel->name));
 	for (size_t i = 0; i < channel->subscription_count; i++) {
 		const struct weir_subscription_settings *subscription = &channel->subscriptions[i];
 
-		snprintf(path, sizeof path, "channels[%s/%s].subscriptions[%s]", channel->ns, channel->name,
-			 subscription->name);
+		snprintf(path, sizeof path,
+			 channel->is_broker ? "triggers[%s/%s/%s]" : "channels[%s/%s].subscriptions[%s]", channel->ns,
+			 channel->name, subscription->name);
 		add_member(lister, subscription->where, path, "uid", "%s", subscription->uid);
 		add_url(lister, subscription->where, path, "subscriber", subscription->subscriber);
 		add_url(lister, subscription->where, path, "reply", subscription->reply);

@@ -69,8 +69,9 @@ static void check_channels_single(weir_config *config)
 		struct weir_place place = { again->where, { 0, 0 } };
 
 		if (names_compare(first, again) == 0)
-			weir_config_problem_add(config, &place, "channels", "channel %s/%s is there already, at %s",
-						again->ns, again->name, first->where);
+			weir_config_problem_add(config, &place, again->is_broker ? "brokers" : "channels",
+						"channel %s/%s is there already, at %s", again->ns, again->name,
+						first->where);
 	}
 }
 
@@ -228,6 +229,9 @@ static const char *way_out(const struct weir_channel_settings *channel, size_t n
 {
 	const struct weir_subscription_settings *subscription = &channel->subscriptions[number / 2];
 
+	/* That replies come back to a broker is what triggers are for: the hop limit ends what goes round. */
+	if (channel->is_broker && number % 2)
+		return NULL;
 	return number % 2 ? subscription->reply : subscription->subscriber;
 }
 

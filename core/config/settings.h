@@ -43,10 +43,11 @@ struct weir_channel_settings {
 	const char *kind; /* NULL: weir_config_kind() decides */
 	const struct weir_subscription_settings *subscriptions;
 	size_t subscription_count;
+	bool is_broker; /* then the subscriptions are triggers */
 	const char *where;
 };
 
-/* The channels that are configured, in the order of the files. */
+/* The channels that are configured, in the order of the files, then the brokers. */
 size_t weir_config_channels(const weir_config *config, const struct weir_channel_settings **ret);
 
 /*

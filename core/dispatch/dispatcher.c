@@ -33,6 +33,24 @@ static int open_channel(struct weir_dispatcher *dispatcher, size_t index, struct
 	return code ? weir_fail(err, code, "channel \"%s/%s\" is there twice", settings->ns, settings->name) : WEIR_OK;
 }
 
+static int add_adapters(struct weir_dispatcher *dispatcher, struct weir_error *err)
+{
+	const struct weir_adapter_options options = { dispatcher->settings.events_namespace,
+						      dispatcher->settings.events_source };
+	int code;
+
+	for (size_t i = 0; i < dispatcher->channel_count; i++) {
+		struct weir_dispatch_channel *channel = &dispatcher->channels[i];
+
+		code = weir_adapter_add(dispatcher->router, &options, channel->settings->ns, channel->settings->name,
+					&channel->ingress, &channel->door);
+		if (code)
+			return weir_fail(err, code, "cannot add the paths of the source adapter: %s",
+					 weir_code_text(code));
+	}
+	return WEIR_OK;
+}
+
 static int open_channels(struct weir_dispatcher *dispatcher, struct weir_error *err)
 {
 	int code;
@@ -44,14 +62,15 @@ static int open_channels(struct weir_dispatcher *dispatcher, struct weir_error *
 		dispatcher->channel_count = 1;
 	}
 	dispatcher->channels = weir_mem_zalloc(dispatcher->channel_count, sizeof *dispatcher->channels);
-	if (!dispatcher->channels || weir_router_new(dispatcher->channel_count, &dispatcher->router))
+	if (!dispatcher->channels ||
+	    weir_router_new(dispatcher->channel_count * (1 + WEIR_ADAPTER_ROUTES), &dispatcher->router))
 		return weir_fail(err, WEIR_ENOMEM, "out of memory for channels");
 	for (size_t i = 0; i < dispatcher->channel_count; i++) {
 		code = open_channel(dispatcher, i, err);
 		if (code)
 			return code;
 	}
-	return WEIR_OK;
+	return add_adapters(dispatcher, err);
 }
 
 /* ---- delivering ----------------------------------------------------------- */
@@ -318,5 +337,5 @@ weir_channel *weir_dispatcher_channel(struct weir_dispatcher *dispatcher, const 
 	const struct weir_ingress_channel *channel =
 	    weir_router_find_name(dispatcher->router, weir_str(ns), weir_str(name));
 
-	return channel ? channel->channel : NULL;
+	return channel && !channel->is_door ? channel->channel : NULL;
 }

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "config/settings.h"
+#include "dispatch/adapter.h"
 #include "dispatch/dispatcher.h"
 #include "dispatch/egress.h"
 #include "dispatch/ingress.h"
@@ -20,6 +21,7 @@ enum { WEIR_DISPATCH_LISTEN_MAX = 16 };
 struct weir_dispatch_channel {
 	struct weir_ingress_channel ingress; /* first: what the router finds */
 	const struct weir_channel_settings *settings;
+	struct weir_adapter_door door;
 	char *kind;                    /* for when the channel is closed */
 	struct weir_egress **egresses; /* settings->subscription_count of them */
 };

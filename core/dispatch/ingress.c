@@ -29,6 +29,8 @@ struct weir_ingress_pending *weir_ingress_pend(struct weir_ingress *ingress, con
 
 static void give_back(struct weir_ingress *ingress, struct weir_ingress_pending *pending)
 {
+	weir_mem_free(pending->kyma_id);
+	pending->kyma_id = NULL;
 	pending->request = NULL;
 	pending->next = ingress->free;
 	ingress->free = pending;
@@ -74,7 +76,11 @@ void weir_ingress_answer(struct weir_ingress *ingress, struct weir_ingress_pendi
 	} else {
 		weir_figure_add(&counters->accepted, pending->events);
 		weir_figure_add(&counters->bytes, pending->bytes);
-		weir_http_respond_canned(pending->request, pending->channel->volatile_store ? &in_memory : &stored);
+		if (pending->kyma_id)
+			weir_ingress_kyma_stored(pending->request, pending->kyma_id);
+		else
+			weir_http_respond_canned(pending->request,
+						 pending->channel->volatile_store ? &in_memory : &stored);
 	}
 	give_back(ingress, pending);
 }
@@ -186,18 +192,20 @@ static struct weir_ingress_gather *find_gather(struct weir_ingress *ingress, con
 	return gather;
 }
 
-/* Takes the event. */
+/* Takes the event, and the id if it is to be answered with one. */
 static void gather_event(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
-			 struct weir_http_request *request, weir_event *event)
+			 struct weir_http_request *request, weir_event *event, char *kyma_id)
 {
 	struct weir_ingress_gather *gather = find_gather(ingress, channel);
 	struct weir_ingress_pending *pending = gather ? weir_ingress_pend(ingress, channel, request) : NULL;
 
 	if (!pending) {
 		leave_event(ingress, event);
+		weir_mem_free(kyma_id);
 		weir_ingress_refuse(ingress, channel, request, gather ? WEIR_EAGAIN : WEIR_ENOMEM, NULL);
 		return;
 	}
+	pending->kyma_id = kyma_id;
 	pending->bytes = weir_event_data(event).len;
 	pending->events = 1;
 	pending->left = 1;
@@ -226,6 +234,17 @@ static bool is_encoded(const struct weir_http_request *request)
 	return encoding.ptr && !weir_str_equal_nocase(weir_str_trim(encoding), WEIR_STR("identity"));
 }
 
+static void on_kyma_post(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
+			 struct weir_http_request *request, weir_event *event)
+{
+	char *id;
+
+	if (weir_ingress_kyma_decode(ingress, channel, request, event, &id))
+		leave_event(ingress, event);
+	else
+		gather_event(ingress, channel, request, event, id);
+}
+
 static void on_post(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
 		    struct weir_http_request *request)
 {
@@ -245,9 +264,13 @@ static void on_post(struct weir_ingress *ingress, const struct weir_ingress_chan
 		weir_ingress_refuse(ingress, channel, request, WEIR_ENOMEM, NULL);
 		return;
 	}
+	if (channel->kyma_source) {
+		on_kyma_post(ingress, channel, request, event);
+		return;
+	}
 	code = weir_event_from_http(event, headers, count, weir_http_request_body(request), &err);
 	if (!code) {
-		gather_event(ingress, channel, request, event);
+		gather_event(ingress, channel, request, event, NULL);
 		return;
 	}
 	leave_event(ingress, event);
@@ -307,6 +330,11 @@ void weir_ingress_request(void *ctx, struct weir_http_request *request)
 
 	if (method != WEIR_HTTP_POST && method != WEIR_HTTP_OPTIONS) {
 		refuse_method(request);
+		return;
+	}
+	/* Asks the server as a whole; only OPTIONS gets here with it. */
+	if (weir_str_equal(weir_http_request_path(request), WEIR_STR("*"))) {
+		on_options(request);
 		return;
 	}
 	channel =

@@ -26,6 +26,8 @@ struct weir_ingress_channel {
 	size_t index;        /* in 0..channel_count */
 	bool volatile_store; /* say so in each 202 */
 	bool atomic_batch;
+	bool is_door;            /* another way into a channel that has its own entry */
+	const char *kyma_source; /* takes Kyma's older format: the source of these events; NULL: CloudEvents */
 };
 
 struct weir_ingress_options {

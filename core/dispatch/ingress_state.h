@@ -23,6 +23,7 @@ struct weir_ingress_pending {
 	uint32_t events;
 	uint32_t left; /* without a completion so far */
 	int failed;    /* why one of them was not persisted; WEIR_OK: none so far */
+	char *kyma_id; /* came in Kyma's format, to be answered with its id; NULL: did not */
 };
 
 struct weir_ingress_counters {
@@ -74,6 +75,13 @@ void weir_ingress_refuse(struct weir_ingress *ingress, const struct weir_ingress
 			 struct weir_http_request *request, int code, const char *text);
 /* Publishes what was gathered for a channel, so that what follows stays behind it. */
 void weir_ingress_flush(struct weir_ingress *ingress, const struct weir_ingress_channel *channel);
+
+/* ---- ingress_kyma.c ------------------------------------------------------- */
+
+/* Decodes a request in Kyma's format; *ret_id is the caller's. On error the request is answered. */
+int weir_ingress_kyma_decode(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
+			     struct weir_http_request *request, weir_event *event, char **ret_id);
+void weir_ingress_kyma_stored(struct weir_http_request *request, const char *id);
 
 /* ---- ingress_batch.c ------------------------------------------------------ */
 

@@ -156,9 +156,11 @@ void *weir_router_find(const struct weir_router *router, struct weir_buf path, s
 	if (path.len == 1)
 		return find_host(router, host);
 	path = (struct weir_buf){ text + 1, path.len - 1 };
-	if (!weir_str_split(&path, '/', &ns) || !path.ptr)
+	if (!weir_str_split(&path, '/', &ns))
 		return NULL;
-	return find(router, ns, path, weir_str_equal)->target;
+	if (!path.ptr)
+		return find(router, WEIR_STR(""), ns, weir_str_equal)->target;
+	return ns.len ? find(router, ns, path, weir_str_equal)->target : NULL;
 }
 
 void *weir_router_find_name(const struct weir_router *router, struct weir_buf ns, struct weir_buf name)

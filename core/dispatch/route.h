@@ -18,10 +18,10 @@
 
 struct weir_router;
 
-/* Room for `max` channels. WEIR_ENOMEM. */
+/* Room for `max` targets. WEIR_ENOMEM. */
 int weir_router_new(size_t max, struct weir_router **ret);
 void weir_router_free(struct weir_router *router);
-/* Both names are borrowed. WEIR_EEXIST, WEIR_ELIMIT (more than `max`). */
+/* Both names are borrowed; an empty namespace makes it the path /NAME. WEIR_EEXIST, WEIR_ELIMIT (more than `max`). */
 int weir_router_add(struct weir_router *router, const char *ns, const char *name, void *target);
 /* The target that was added, or NULL. */
 void *weir_router_find(const struct weir_router *router, struct weir_buf path, struct weir_buf host);

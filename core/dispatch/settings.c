@@ -100,6 +100,8 @@ int weir_dispatch_settings_read(const weir_config *config, struct weir_dispatch_
 	ret->rules.allow_loopback = weir_config_get_bool(config, "dispatcher.addresses.allowLoopback");
 	ret->rules.allow_private = weir_config_get_bool(config, "dispatcher.addresses.allowPrivate");
 	ret->window_bytes = (uint64_t)weir_config_get_int(config, LIMITS "windowBytes");
+	ret->events_namespace = weir_config_get(config, "dispatcher.events.namespace");
+	ret->events_source = weir_config_get(config, "dispatcher.events.source");
 	read_limits(config, &ret->limits);
 	read_event_limits(config, &ret->event_limits);
 	return read_quarantine(config, ret, err);

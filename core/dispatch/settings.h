@@ -24,6 +24,8 @@ struct weir_dispatch_settings {
 	uint64_t window_bytes;
 	char quarantine_path[4096];
 	uint64_t quarantine_max;
+	const char *events_namespace; /* whose default is at /events */
+	const char *events_source;    /* NULL: the namespace's name */
 };
 
 /* WEIR_EINVAL: the folder of quarantine has too long a name. */

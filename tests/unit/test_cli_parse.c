@@ -7,9 +7,9 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/uuid.h"
 #include "cli/cmd.h"
 #include "cli/http.h"
-#include "cli/ident.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -280,7 +280,7 @@ static void uuids_are_of_version_4_and_differ(void **state)
 	char a[WEIR_UUID_SIZE], b[WEIR_UUID_SIZE];
 
 	(void)state;
-	assert_true(weir_cli_uuid(a) && weir_cli_uuid(b));
+	assert_true(weir_uuid(a) && weir_uuid(b));
 	assert_int_equal(strlen(a), 36);
 	assert_int_equal(strspn(a, "0123456789abcdef-"), 36);
 	assert_int_equal(a[8], '-');

@@ -170,7 +170,8 @@ static void every_row_is_visited_with_its_whole_key(void **state)
 	rows = 0;
 	weir_fields_visit(count_row, NULL);
 	assert_int_equal(rows, weir_fields.count + weir_channel_fields.count + weir_subscription_fields.count +
-				   2 * weir_delivery_fields.count);
+				   weir_broker_fields.count + weir_trigger_fields.count +
+				   4 * weir_delivery_fields.count);
 	assert_true(seen_nested);
 }
 

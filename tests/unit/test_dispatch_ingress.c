@@ -30,7 +30,7 @@ struct weir_http_server {
 static struct {
 	struct weir_ingress *ingress;
 	struct weir_router *router;
-	struct weir_ingress_channel orders, other;
+	struct weir_ingress_channel orders, other, kyma;
 	struct weir_http_server server;
 	weir_http_handler *handler;
 	void *handler_ctx;
@@ -303,7 +303,10 @@ static int begin(void **state)
 	fake.room = PUBLISHED;
 	fake.orders = (struct weir_ingress_channel){ .channel = (weir_channel *)&orders_channel, .index = 0 };
 	fake.other = (struct weir_ingress_channel){ .channel = (weir_channel *)&other_channel, .index = 1 };
-	if (weir_router_new(2, &fake.router) || weir_router_add(fake.router, "shop", "orders", &fake.orders) ||
+	fake.kyma = fake.orders;
+	fake.kyma.kyma_source = "commerce";
+	if (weir_router_new(3, &fake.router) || weir_router_add(fake.router, "v1", "events", &fake.kyma) ||
+	    weir_router_add(fake.router, "shop", "orders", &fake.orders) ||
 	    weir_router_add(fake.router, "shop", "other", &fake.other))
 		return -1;
 	with = options();
@@ -497,6 +500,15 @@ static void an_unknown_channel_is_404(void **state)
 	assert_int_equal(handle(request_new(WEIR_HTTP_OPTIONS, "/shop/nothing"))->status, 404);
 }
 
+static void options_of_the_server_as_a_whole_are_answered(void **state)
+{
+	struct weir_http_request *request = handle(request_new(WEIR_HTTP_OPTIONS, "*"));
+
+	(void)state;
+	assert_int_equal(request->status, 200);
+	assert_string_equal(request->answer, "allow: POST, OPTIONS\n");
+}
+
 static void the_handshake_allows_the_origin_that_asks(void **state)
 {
 	struct weir_http_request *request = request_new(WEIR_HTTP_OPTIONS, "/shop/orders");
@@ -592,6 +604,81 @@ static void a_batch_stays_behind_what_came_before_it_in_the_same_turn(void **sta
 	assert_string_equal(fake.published[2], "3");
 }
 
+/* ---- Kyma's format -------------------------------------------------------- */
+
+#define KYMA_ID "31109198-4d69-4ae0-972d-76117f3748c8"
+
+static struct weir_http_request *kyma_new(const char *body)
+{
+	struct weir_http_request *request = request_new(WEIR_HTTP_POST, "/v1/events");
+
+	request->body = body;
+	return request;
+}
+
+static void an_event_in_kymas_format_is_answered_200_with_its_id_when_it_is_persisted(void **state)
+{
+	struct weir_http_request *request =
+	    handle(kyma_new("{\"event-type\":\"t\",\"event-type-version\":\"v1\",\"event-id\":\"" KYMA_ID
+			    "\",\"event-time\":\"2020-09-28T14:47:16Z\",\"data\":1}"));
+
+	(void)state;
+	turn();
+	assert_int_equal(request->status, 0);
+	assert_memory_equal(fake.published[0], KYMA_ID, 15);
+	complete(0, WEIR_PERSISTED);
+	assert_int_equal(request->status, 200);
+	assert_string_equal(request->answer, "content-type: application/json\n{\"event-id\":\"" KYMA_ID "\"}");
+	assert_int_equal(figures().accepted, 1);
+}
+
+static void an_event_in_kymas_format_without_id_is_told_the_one_that_was_published(void **state)
+{
+	struct weir_http_request *request =
+	    handle(kyma_new("{\"event-type\":\"t\",\"event-type-version\":\"v1\",\"event-time\":"
+			    "\"2020-09-28T14:47:16Z\",\"data\":1}"));
+
+	(void)state;
+	turn();
+	complete(0, WEIR_PERSISTED);
+	assert_int_equal(request->status, 200);
+	assert_int_equal(strlen(fake.published[0]), 15);
+	assert_non_null(strstr(request->answer, fake.published[0]));
+}
+
+static void an_event_in_kymas_format_that_was_not_persisted_is_answered_like_any_other(void **state)
+{
+	struct weir_http_request *request =
+	    handle(kyma_new("{\"event-type\":\"t\",\"event-type-version\":\"v1\",\"event-time\":"
+			    "\"2020-09-28T14:47:16Z\",\"data\":1}"));
+
+	(void)state;
+	turn();
+	complete(0, WEIR_UNKNOWN);
+	assert_int_equal(request->status, 503);
+	assert_string_equal(request->answer, "outcome_unknown");
+}
+
+static void what_is_wrong_in_kymas_format_is_told_in_its_words_and_ours(void **state)
+{
+	struct weir_http_request *request = handle(kyma_new("{\"event-type\":\"t\"}"));
+
+	(void)state;
+	assert_int_equal(request->status, 400);
+	assert_string_equal(request->answer,
+			    "content-type: application/json\n"
+			    "{\"code\":\"invalid_event\",\"reason\":\"event-type-version: is missing\",\"status\":400,"
+			    "\"type\":\"validation_violation\",\"message\":\"Missing field\",\"moreInfo\":\"\","
+			    "\"details\":[{\"field\":\"event-type-version\",\"type\":\"missing_field\",\"message\":"
+			    "\"Missing field\",\"moreInfo\":\"\"}]}");
+	request = handle(kyma_new("nonsense"));
+	assert_int_equal(request->status, 400);
+	assert_non_null(strstr(request->answer, "\"type\":\"bad_payload_syntax\""));
+	turn();
+	assert_int_equal(fake.published_count, 0);
+	assert_int_equal(figures().rejected, 2);
+}
+
 /* ---- the end -------------------------------------------------------------- */
 
 static bool drained;
@@ -672,6 +759,7 @@ int main(void)
 		TEST(a_compressed_body_is_415_and_identity_is_not),
 		TEST(other_methods_are_405_whatever_the_path),
 		TEST(an_unknown_channel_is_404),
+		TEST(options_of_the_server_as_a_whole_are_answered),
 		TEST(the_handshake_allows_the_origin_that_asks),
 		TEST(a_batch_is_202_only_when_all_of_it_is_persisted),
 		TEST(a_batch_of_which_one_is_lost_is_503_after_all_have_completed),
@@ -680,6 +768,10 @@ int main(void)
 		TEST(an_empty_batch_is_400_and_a_long_one_413),
 		TEST(a_batch_is_atomic_where_the_backend_can),
 		TEST(a_batch_stays_behind_what_came_before_it_in_the_same_turn),
+		TEST(an_event_in_kymas_format_is_answered_200_with_its_id_when_it_is_persisted),
+		TEST(an_event_in_kymas_format_without_id_is_told_the_one_that_was_published),
+		TEST(an_event_in_kymas_format_that_was_not_persisted_is_answered_like_any_other),
+		TEST(what_is_wrong_in_kymas_format_is_told_in_its_words_and_ours),
 		TEST(draining_is_the_servers),
 		TEST(what_is_not_answered_at_the_end_is_503),
 		TEST(short_memory_is_an_answer_and_leaks_nothing),
