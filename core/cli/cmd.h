@@ -75,6 +75,7 @@ struct weir_cmd {
 
 extern const struct weir_cmd weir_cmd_bench;
 extern const struct weir_cmd weir_cmd_config;
+extern const struct weir_cmd weir_cmd_conform;
 extern const struct weir_cmd weir_cmd_drivers;
 extern const struct weir_cmd weir_cmd_publish;
 extern const struct weir_cmd weir_cmd_serve;
