@@ -27,6 +27,7 @@ struct weir_admin_tail {
 	bool ending; /* wanted by the loop; while it opens: to be closed as soon as it is open */
 
 	/* the worker's while it opens and closes, read by the loop otherwise */
+	weir_channel *channel;
 	weir_subscription *subscription;
 	int code; /* of opening */
 	struct weir_error error;

@@ -99,13 +99,14 @@ static void close_subscription(struct weir_admin_tail *tail)
 {
 	struct weir_error err = WEIR_ERROR_INIT;
 
-	if (!tail->subscription)
-		return;
-	if (weir_subscription_close(tail->subscription, 0, weir_clock_after_ms(weir_clock_now_ns(), CLOSE_MS), &err) !=
-	    WEIR_OK)
+	if (tail->subscription &&
+	    weir_subscription_close(tail->subscription, 0, weir_clock_after_ms(weir_clock_now_ns(), CLOSE_MS), &err) !=
+		WEIR_OK)
 		weir_log(WEIR_LOG_WARNING, "tail of %s/%s: its subscription may be left behind: %s", tail->query.ns,
 			 tail->query.name, err.text);
 	tail->subscription = NULL;
+	weir_channel_close(tail->channel);
+	tail->channel = NULL;
 }
 
 static int open_subscription(struct weir_admin_tail *tail, struct weir_error *err)
@@ -122,17 +123,16 @@ static int open_subscription(struct weir_admin_tail *tail, struct weir_error *er
 		.notice = on_notice,
 		.ctx = tail,
 	};
-	weir_channel *channel = weir_dispatcher_channel(tail->tails->dispatcher, tail->query.ns, tail->query.name);
 	int code;
 
-	if (!channel)
-		return weir_fail(err, WEIR_ENOTFOUND, "there is no such channel; /status lists them");
 	if (random_uid(uid, sizeof uid) != WEIR_OK)
 		return weir_fail(err, WEIR_EIO, "no random bytes for the subscription's name");
-	code = weir_channel_subscribe(channel, &spec, &tail->subscription, err);
-	if (code != WEIR_OK)
-		return code;
-	code = wait_ready(tail, err);
+	code = weir_dispatcher_open_channel(tail->tails->dispatcher, tail->query.ns, tail->query.name, &tail->channel,
+					    err);
+	if (code == WEIR_OK)
+		code = weir_channel_subscribe(tail->channel, &spec, &tail->subscription, err);
+	if (code == WEIR_OK)
+		code = wait_ready(tail, err);
 	if (code != WEIR_OK)
 		close_subscription(tail);
 	return code;

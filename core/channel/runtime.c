@@ -56,6 +56,13 @@ int weir_runtime_open(const weir_config *config, weir_log_fn *log, void *log_ctx
 	return code;
 }
 
+void weir_runtime_configure(weir_runtime *runtime, const weir_config *config)
+{
+	pthread_mutex_lock(runtime->lock);
+	runtime->config = config;
+	pthread_mutex_unlock(runtime->lock);
+}
+
 /* ---- drivers ------------------------------------------------------------- */
 
 int weir_runtime_driver(const weir_runtime *runtime, size_t index, struct weir_driver_info *ret)

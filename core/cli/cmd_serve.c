@@ -94,9 +94,13 @@ struct ready {
 static bool add_channel(void *ctx, const struct weir_channel_view *view)
 {
 	struct ready *ready = ctx;
-	weir_channel *channel = weir_dispatcher_channel(ready->serve->dispatcher, view->ns, view->name);
-	const char *durability = weir_channel_caps(channel)->durability;
+	const char *durability;
+	weir_channel *channel;
 
+	if (weir_dispatcher_open_channel(ready->serve->dispatcher, view->ns, view->name, &channel, NULL))
+		return true;
+	durability = weir_channel_caps(channel)->durability; /* static text */
+	weir_channel_close(channel);
 	if (durability && strcmp(durability, "memory") == 0)
 		weir_log(WEIR_LOG_WARNING, "channel %s/%s keeps its events in memory: nothing survives a restart",
 			 view->ns, view->name);

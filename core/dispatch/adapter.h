@@ -18,22 +18,21 @@
 /* How many routes weir_adapter_add() adds for one channel at most. */
 enum { WEIR_ADAPTER_ROUTES = 4 };
 
-struct weir_adapter_options {
-	const char *ns;     /* whose default is at /events */
-	const char *source; /* of events in Kyma's format; NULL: the namespace's name */
-};
-
 /* The second entry of a channel into the ingress. */
 struct weir_adapter_door {
 	struct weir_ingress_channel events, kyma;
 };
 
+/* `source`: of events in Kyma's format; NULL or empty: `ns`. Both are borrowed while the door is. */
+void weir_adapter_door_init(struct weir_adapter_door *door, const struct weir_ingress_channel *channel, const char *ns,
+			    const char *source);
+
 /*
- * Adds the paths of the channel NS/NAME, whose target is `channel`, if it is a
- * default. Once for each channel, when all channels are in the router. `ns` and
- * `door` are borrowed as the router's targets are. WEIR_ELIMIT.
+ * Adds the paths of the channel NS/NAME if it is a default; that of `home` is at
+ * /events, too. Once for each channel, when all channels are in the router. `ns`
+ * and `door` are borrowed as the router's targets are. WEIR_ELIMIT.
  */
-int weir_adapter_add(struct weir_router *router, const struct weir_adapter_options *options, const char *ns,
-		     const char *name, const struct weir_ingress_channel *channel, struct weir_adapter_door *door);
+int weir_adapter_add(struct weir_router *router, const char *home, const char *ns, const char *name,
+		     struct weir_adapter_door *door);
 
 #endif

@@ -62,6 +62,8 @@ void weir_attempt_leave(struct weir_attempt *attempt)
 
 	attempt->item->attempt = NULL;
 	attempt->item = NULL;
+	weir_sink_unref(attempt->sink);
+	attempt->sink = NULL;
 	if (weir_event_data(attempt->event).len > KEEP_BYTES) {
 		attempt_free(attempt);
 		return;
@@ -143,7 +145,7 @@ static int reserve_headers(struct weir_attempt *attempt, size_t count)
 static int post(struct weir_attempt *attempt, const struct weir_sink *sink, struct weir_error *err)
 {
 	const struct weir_egress *egress = attempt->item->egress;
-	bool wants_reply = sink == &egress->subscriber;
+	bool wants_reply = sink == egress->subscriber;
 	const struct weir_header *headers;
 	struct weir_http_post request = { .done = on_posted, .ctx = attempt };
 	size_t count;
@@ -160,14 +162,16 @@ static int post(struct weir_attempt *attempt, const struct weir_sink *sink, stru
 	request.header_count = count;
 	request.timeout_ms = egress->options.settings->delivery.timeout_ms;
 	/* Where replies are wanted half of one is worthless; otherwise the body is only a hint at what went wrong. */
-	request.whole = wants_reply && weir_sink_is_set(&egress->reply);
+	request.whole = wants_reply && egress->reply;
 	request.max_response_bytes = request.whole ? egress->options.loop->options.max_reply_bytes : WEIR_FAILURE_DATA;
 	code = weir_http_target_post(sink->target, &request);
 	return code ? weir_fail(err, code, "out of memory") : WEIR_OK;
 }
 
-int weir_attempt_send(struct weir_attempt *attempt, const struct weir_sink *sink, struct weir_error *err)
+int weir_attempt_send(struct weir_attempt *attempt, struct weir_sink *sink, struct weir_error *err)
 {
+	weir_sink_ref(sink);
+	weir_sink_unref(attempt->sink);
 	attempt->sink = sink;
 	return sink->channel ? publish(attempt, sink, err) : post(attempt, sink, err);
 }

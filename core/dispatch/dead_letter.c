@@ -25,7 +25,7 @@ int weir_dead_letter_mark(weir_event *event, const struct weir_failure *failure,
 	int code = WEIR_OK;
 
 	if (failure->destination)
-		code = weir_event_set_text(event, "knativeerrordest", failure->destination, err);
+		code = weir_event_set_text(event, "knativeerrordest", failure->destination->name, err);
 	if (!code && failure->status) {
 		snprintf(status, sizeof status, "%d", failure->status);
 		code = weir_event_set_text(event, "knativeerrorcode", status, err);

@@ -8,183 +8,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-/* ---- channels ------------------------------------------------------------- */
-
-static int open_channel(struct weir_dispatcher *dispatcher, size_t index, struct weir_error *err)
-{
-	const struct weir_channel_settings *settings = &dispatcher->channel_settings[index];
-	struct weir_dispatch_channel *channel = &dispatcher->channels[index];
-	const struct weir_caps *caps;
-	int code = weir_channel_open(dispatcher->runtime, settings->ns, settings->name, settings->kind,
-				     &channel->ingress.channel, err);
-
-	if (code)
-		return code;
-	channel->settings = settings;
-	channel->kind = weir_mem_strdup(weir_channel_kind(channel->ingress.channel));
-	channel->egresses = weir_mem_zalloc(settings->subscription_count + 1, sizeof(struct weir_egress *));
-	if (!channel->kind || !channel->egresses)
-		return weir_fail(err, WEIR_ENOMEM, "out of memory for a channel");
-	caps = weir_channel_caps(channel->ingress.channel);
-	channel->ingress.index = index;
-	channel->ingress.volatile_store = caps->durability && strcmp(caps->durability, "memory") == 0;
-	channel->ingress.atomic_batch = caps->bits & WEIR_CAP_BIT(WEIR_CAP_ATOMIC_BATCH);
-	code = weir_router_add(dispatcher->router, settings->ns, settings->name, channel);
-	return code ? weir_fail(err, code, "channel \"%s/%s\" is there twice", settings->ns, settings->name) : WEIR_OK;
-}
-
-static int add_adapters(struct weir_dispatcher *dispatcher, struct weir_error *err)
-{
-	const struct weir_adapter_options options = { dispatcher->settings.events_namespace,
-						      dispatcher->settings.events_source };
-	int code;
-
-	for (size_t i = 0; i < dispatcher->channel_count; i++) {
-		struct weir_dispatch_channel *channel = &dispatcher->channels[i];
-
-		code = weir_adapter_add(dispatcher->router, &options, channel->settings->ns, channel->settings->name,
-					&channel->ingress, &channel->door);
-		if (code)
-			return weir_fail(err, code, "cannot add the paths of the source adapter: %s",
-					 weir_code_text(code));
-	}
-	return WEIR_OK;
-}
-
-static int open_channels(struct weir_dispatcher *dispatcher, struct weir_error *err)
-{
-	int code;
-
-	dispatcher->channel_count = weir_config_channels(dispatcher->config, &dispatcher->channel_settings);
-	if (dispatcher->channel_count == 0) {
-		dispatcher->default_channel = (struct weir_channel_settings){ .ns = "default", .name = "default" };
-		dispatcher->channel_settings = &dispatcher->default_channel;
-		dispatcher->channel_count = 1;
-	}
-	dispatcher->channels = weir_mem_zalloc(dispatcher->channel_count, sizeof *dispatcher->channels);
-	if (!dispatcher->channels ||
-	    weir_router_new(dispatcher->channel_count * (1 + WEIR_ADAPTER_ROUTES), &dispatcher->router))
-		return weir_fail(err, WEIR_ENOMEM, "out of memory for channels");
-	for (size_t i = 0; i < dispatcher->channel_count; i++) {
-		code = open_channel(dispatcher, i, err);
-		if (code)
-			return code;
-	}
-	return add_adapters(dispatcher, err);
-}
-
-/* ---- delivering ----------------------------------------------------------- */
-
-static size_t count_subscriptions(const struct weir_dispatcher *dispatcher)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < dispatcher->channel_count; i++)
-		count += dispatcher->channels[i].settings->subscription_count;
-	return count;
-}
-
-static int make_delivery_loops(struct weir_dispatcher *dispatcher, size_t count, struct weir_error *err)
-{
-	const struct weir_delivery_options options = {
-		.runtime = dispatcher->runtime,
-		.quarantine = dispatcher->quarantine,
-		.client = { .rules = dispatcher->settings.rules },
-		.event_limits = dispatcher->settings.event_limits,
-		.max_reply_bytes = dispatcher->settings.limits.max_body_bytes,
-	};
-	int code;
-
-	dispatcher->delivery_loops = weir_mem_zalloc(count + 1, sizeof(struct weir_delivery_loop *));
-	if (!dispatcher->delivery_loops)
-		return weir_fail(err, WEIR_ENOMEM, "out of memory for delivery loops");
-	while (dispatcher->delivery_count < count) {
-		code = weir_delivery_loop_new(&options, &dispatcher->delivery_loops[dispatcher->delivery_count], err);
-		if (code)
-			return code;
-		dispatcher->delivery_count++;
-	}
-	return WEIR_OK;
-}
-
-static int make_egresses(struct weir_dispatcher *dispatcher, struct weir_dispatch_channel *channel, size_t *next_loop,
-			 struct weir_error *err)
-{
-	for (size_t i = 0; i < channel->settings->subscription_count; i++) {
-		const struct weir_egress_options options = {
-			.loop = dispatcher->delivery_loops[*next_loop],
-			.channel = channel->ingress.channel,
-			.settings = &channel->settings->subscriptions[i],
-			.window_bytes = dispatcher->settings.window_bytes,
-		};
-		int code = weir_egress_new(&options, &channel->egresses[i], err);
-
-		if (code)
-			return code;
-		*next_loop = (*next_loop + 1) % dispatcher->delivery_count;
-	}
-	return WEIR_OK;
-}
-
-static int make_delivery(struct weir_dispatcher *dispatcher, struct weir_error *err)
-{
-	size_t subscriptions = count_subscriptions(dispatcher);
-	size_t loops = dispatcher->settings.delivery_loops, next_loop = 0;
-	int code = weir_quarantine_new(dispatcher->settings.quarantine_path, dispatcher->settings.quarantine_max,
-				       &dispatcher->quarantine, err);
-
-	if (!code)
-		code = make_delivery_loops(dispatcher, loops < subscriptions ? loops : subscriptions, err);
-	for (size_t i = 0; i < dispatcher->channel_count && !code; i++)
-		code = make_egresses(dispatcher, &dispatcher->channels[i], &next_loop, err);
-	return code;
-}
-
-static int subscribe(struct weir_dispatcher *dispatcher, struct weir_error *err)
-{
-	int code;
-
-	for (size_t i = 0; i < dispatcher->delivery_count; i++) {
-		code = weir_worker_start(&dispatcher->delivery_loops[i]->worker, "weir-delivery", err);
-		if (code)
-			return code;
-	}
-	for (size_t i = 0; i < dispatcher->channel_count; i++) {
-		struct weir_dispatch_channel *channel = &dispatcher->channels[i];
-
-		for (size_t j = 0; j < channel->settings->subscription_count; j++) {
-			code = weir_egress_subscribe(channel->egresses[j], err);
-			if (code)
-				return code;
-		}
-	}
-	return WEIR_OK;
-}
-
 /* ---- taking events -------------------------------------------------------- */
-
-/* A body that no channel takes need not be read. */
-static uint64_t max_body(const struct weir_dispatcher *dispatcher)
-{
-	uint64_t configured = dispatcher->settings.limits.max_body_bytes, most = 0;
-
-	for (size_t i = 0; i < dispatcher->channel_count; i++) {
-		uint64_t limit = weir_channel_caps(dispatcher->channels[i].ingress.channel)->max_record_bytes;
-
-		if (limit == 0 || limit > configured)
-			return configured;
-		if (limit > most)
-			most = limit;
-	}
-	return most;
-}
 
 static int make_ingresses(struct weir_dispatcher *dispatcher, struct weir_error *err)
 {
 	struct weir_ingress_options options = {
 		.runtime = dispatcher->runtime,
-		.router = dispatcher->router,
-		.channel_count = dispatcher->channel_count,
+		.router = dispatcher->topology->router,
 		.limits = dispatcher->settings.limits,
 		.event_limits = dispatcher->settings.event_limits,
 		.batch = dispatcher->settings.batch,
@@ -192,11 +22,13 @@ static int make_ingresses(struct weir_dispatcher *dispatcher, struct weir_error 
 	size_t count = dispatcher->settings.ingress_loops;
 	int code;
 
-	options.limits.max_body_bytes = max_body(dispatcher);
+	options.limits.max_body_bytes =
+	    weir_topology_max_body(dispatcher->topology, dispatcher->settings.limits.max_body_bytes);
 	dispatcher->ingresses = weir_mem_zalloc(count, sizeof(struct weir_ingress *));
 	if (!dispatcher->ingresses)
 		return weir_fail(err, WEIR_ENOMEM, "out of memory for ingress loops");
 	while (dispatcher->ingress_count < count) {
+		options.index = dispatcher->ingress_count;
 		code = weir_ingress_new(&options, &dispatcher->ingresses[dispatcher->ingress_count], err);
 		if (code)
 			return code;
@@ -244,21 +76,35 @@ static int start_ingresses(struct weir_dispatcher *dispatcher, struct weir_error
 
 /* ---- life ----------------------------------------------------------------- */
 
-static int start(struct weir_dispatcher *dispatcher, struct weir_error *err)
+static int make_delivery(struct weir_dispatcher *dispatcher, struct weir_error *err)
 {
-	int code = weir_dispatch_settings_read(dispatcher->config, &dispatcher->settings, err);
+	size_t loops = dispatcher->settings.delivery_loops;
 
+	dispatcher->delivery_loops = weir_mem_zalloc(loops, sizeof(struct weir_delivery_loop *));
+	if (!dispatcher->delivery_loops)
+		return weir_fail(err, WEIR_ENOMEM, "out of memory for delivery loops");
+	return weir_quarantine_new(dispatcher->settings.quarantine_path, dispatcher->settings.quarantine_max,
+				   &dispatcher->quarantine, err);
+}
+
+static int start(struct weir_dispatcher *dispatcher, const weir_config *config, struct weir_error *err)
+{
+	int code = weir_dispatch_settings_read(config, &dispatcher->settings, err);
+
+	dispatcher->drain_timeout_ms = weir_config_get_duration(config, "dispatcher.drainTimeout");
 	if (!code)
-		code = open_channels(dispatcher, err);
+		code = weir_worker_init(&dispatcher->keeper, err);
 	if (!code)
 		code = make_delivery(dispatcher, err);
-	if (!code)
-		code = make_ingresses(dispatcher, err);
 	/* Subscriptions first, so that none misses the first event taken. */
 	if (!code)
-		code = subscribe(dispatcher, err);
+		code = weir_dispatcher_change(dispatcher, config, err);
+	if (!code)
+		code = make_ingresses(dispatcher, err);
 	if (!code)
 		code = start_ingresses(dispatcher, err);
+	if (!code)
+		code = weir_worker_start(&dispatcher->keeper, "weir-keeper", err);
 	return code;
 }
 
@@ -271,14 +117,14 @@ int weir_dispatcher_start(const weir_config *config, weir_runtime *runtime, stru
 
 	if (!dispatcher)
 		return weir_fail(err, WEIR_ENOMEM, "out of memory for the dispatcher");
-	dispatcher->config = config;
 	dispatcher->runtime = runtime;
 	pthread_mutex_init(&dispatcher->lock, NULL);
+	pthread_cond_init(&dispatcher->left, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&dispatcher->idle, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	code = start(dispatcher, err);
+	code = start(dispatcher, config, err);
 	if (code)
 		weir_dispatcher_free(dispatcher);
 	else
@@ -286,43 +132,66 @@ int weir_dispatcher_start(const weir_config *config, weir_runtime *runtime, stru
 	return code;
 }
 
-static void free_egresses(const struct weir_dispatch_channel *channel)
+static void free_egresses(const struct weir_dispatch_row *row)
 {
-	for (size_t i = 0; channel->egresses && i < channel->settings->subscription_count; i++)
-		weir_egress_free(channel->egresses[i]);
-}
-
-static void free_channel(struct weir_dispatch_channel *channel)
-{
-	weir_mem_free(channel->egresses);
-	if (channel->ingress.channel)
-		weir_channel_close(channel->ingress.channel);
-	weir_mem_free(channel->kind);
+	for (size_t i = 0; i < row->egress_count; i++)
+		weir_egress_free(row->egresses[i]);
 }
 
 void weir_dispatcher_free(struct weir_dispatcher *dispatcher)
 {
-	size_t given_up;
+	const struct weir_topology *topology;
+	size_t given_up, rows;
 
 	if (!dispatcher)
 		return;
 	weir_dispatcher_close(dispatcher, weir_clock_now_ns(), &given_up, NULL);
+	topology = dispatcher->topology;
+	rows = topology ? topology->row_count : 0;
 	for (size_t i = 0; i < dispatcher->ingress_count; i++)
 		weir_ingress_free(dispatcher->ingresses[i]);
 	/* Whoever publishes or delivers goes before the channels that it does it with. */
-	for (size_t i = 0; dispatcher->channels && i < dispatcher->channel_count; i++)
-		free_egresses(&dispatcher->channels[i]);
+	for (size_t i = 0; i < rows; i++)
+		free_egresses(&topology->rows[i]);
 	for (size_t i = 0; i < dispatcher->delivery_count; i++)
 		weir_delivery_loop_free(dispatcher->delivery_loops[i]);
-	for (size_t i = 0; dispatcher->channels && i < dispatcher->channel_count; i++)
-		free_channel(&dispatcher->channels[i]);
-	weir_router_free(dispatcher->router);
+	for (size_t i = 0; i < rows; i++)
+		weir_dispatch_channel_free(topology->rows[i].channel);
+	weir_retired_end(dispatcher);
+	weir_topology_free(dispatcher->topology);
+	weir_worker_fini(&dispatcher->keeper);
 	weir_mem_free(dispatcher->ingresses);
 	weir_mem_free(dispatcher->delivery_loops);
-	weir_mem_free(dispatcher->channels);
 	pthread_cond_destroy(&dispatcher->idle);
+	pthread_cond_destroy(&dispatcher->left);
 	pthread_mutex_destroy(&dispatcher->lock);
 	weir_mem_free(dispatcher);
+}
+
+/* ---- another configuration ------------------------------------------------ */
+
+struct weir_loop *weir_dispatcher_loop(struct weir_dispatcher *dispatcher)
+{
+	return dispatcher->keeper.loop;
+}
+
+int weir_dispatcher_reconfigure(struct weir_dispatcher *dispatcher, const weir_config *config, struct weir_error *err)
+{
+	const weir_config *before = dispatcher->topology->config;
+	int code;
+
+	weir_runtime_configure(dispatcher->runtime, config);
+	code = weir_dispatcher_change(dispatcher, config, err);
+	if (code)
+		weir_runtime_configure(dispatcher->runtime, before);
+	else
+		dispatcher->drain_timeout_ms = weir_config_get_duration(config, "dispatcher.drainTimeout");
+	return code;
+}
+
+bool weir_dispatcher_uses(const struct weir_dispatcher *dispatcher, const weir_config *config)
+{
+	return dispatcher->topology->config == config || weir_retired_uses(dispatcher, config);
 }
 
 /* ---- asking --------------------------------------------------------------- */
@@ -330,12 +199,4 @@ void weir_dispatcher_free(struct weir_dispatcher *dispatcher)
 uint16_t weir_dispatcher_port(const struct weir_dispatcher *dispatcher, size_t index)
 {
 	return index < WEIR_DISPATCH_LISTEN_MAX ? dispatcher->ports[index] : 0;
-}
-
-weir_channel *weir_dispatcher_channel(struct weir_dispatcher *dispatcher, const char *ns, const char *name)
-{
-	const struct weir_ingress_channel *channel =
-	    weir_router_find_name(dispatcher->router, weir_str(ns), weir_str(name));
-
-	return channel && !channel->is_door ? channel->channel : NULL;
 }

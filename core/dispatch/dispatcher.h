@@ -3,8 +3,8 @@
  * dispatch/dispatcher: the sidecar without its command line: takes events over
  * HTTP, publishes them, delivers them to subscribers.
  *
- * Threads: ingress loops, delivery loops and a quarantine writer of its own; the
- * pumps belong to the runtime. Functions here are for the thread that started it
+ * Threads: ingress loops, delivery loops, a quarantine writer and a keeper of its
+ * own; the pumps belong to the runtime. Functions here are for the thread that started it
  * unless they say otherwise.
  */
 #ifndef WEIR_DISPATCH_DISPATCHER_H
@@ -22,12 +22,30 @@ struct weir_dispatcher;
 
 /*
  * Opens the configured channels (`default/default` when none is configured),
- * subscribes, listens on `dispatcher.listen`. `config` and `runtime` must
- * outlive it. Returns when it accepts connections; subscriptions become ready
+ * subscribes, listens on `dispatcher.listen`. `runtime` must outlive it, `config`
+ * as long as weir_dispatcher_uses() it. Returns when it accepts connections; subscriptions become ready
  * later: weir_dispatcher_ready().
  */
 int weir_dispatcher_start(const weir_config *config, weir_runtime *runtime, struct weir_dispatcher **ret,
 			  struct weir_error *err);
+
+/*
+ * The loop of the thread that makes changes, the keeper: it runs as long as the
+ * dispatcher is not drained, and may be used for what leads to changes.
+ */
+struct weir_loop *weir_dispatcher_loop(struct weir_dispatcher *dispatcher);
+
+/*
+ * Goes over to another configuration while events flow, or changes nothing and
+ * says why. Compares channels and subscriptions: those that stay the same notice
+ * nothing; other delivery settings apply from the next attempt on; what is gone
+ * finishes what it has under way, and its position stays with the backend. Keys
+ * that are read only at a start are not looked at. On the keeper's thread; may
+ * block while backends open. `config` must live as weir_dispatcher_uses() says.
+ */
+int weir_dispatcher_reconfigure(struct weir_dispatcher *dispatcher, const weir_config *config, struct weir_error *err);
+/* Whether it still borrows from a configuration. On the keeper's thread, or when it does not run. */
+bool weir_dispatcher_uses(const struct weir_dispatcher *dispatcher, const weir_config *config);
 
 /* The port of listen address number `index`; 0 behind the last. */
 uint16_t weir_dispatcher_port(const struct weir_dispatcher *dispatcher, size_t index);
@@ -100,7 +118,11 @@ struct weir_ingress_server_figures {
 };
 void weir_dispatcher_server_figures(struct weir_dispatcher *dispatcher, struct weir_ingress_server_figures *ret);
 
-/* An open channel by its names, borrowed while the dispatcher runs; NULL: none. Any thread. */
-weir_channel *weir_dispatcher_channel(struct weir_dispatcher *dispatcher, const char *ns, const char *name);
+/*
+ * Opens a channel that is there once more; weir_channel_close() it. WEIR_ENOTFOUND.
+ * Any thread. It stays open, with its events, when a change takes it away meanwhile.
+ */
+int weir_dispatcher_open_channel(struct weir_dispatcher *dispatcher, const char *ns, const char *name,
+				 weir_channel **ret, struct weir_error *err);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dispatch/drain: how a dispatcher ends. */
-#include <sched.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -11,27 +10,24 @@ typedef void egress_fn(struct weir_dispatcher *dispatcher, struct weir_egress *e
 
 static void each_egress(struct weir_dispatcher *dispatcher, egress_fn *call)
 {
-	for (size_t i = 0; dispatcher->channels && i < dispatcher->channel_count; i++) {
-		const struct weir_dispatch_channel *channel = &dispatcher->channels[i];
+	for (size_t i = 0; i < dispatcher->topology->row_count; i++) {
+		const struct weir_dispatch_row *row = &dispatcher->topology->rows[i];
 
-		for (size_t j = 0; channel->egresses && j < channel->settings->subscription_count; j++) {
-			if (channel->egresses[j])
-				call(dispatcher, channel->egresses[j]);
-		}
+		for (size_t j = 0; j < row->egress_count; j++)
+			call(dispatcher, row->egresses[j]);
 	}
 }
 
 /* ---- letting go ----------------------------------------------------------- */
 
-static void add_busy(struct weir_dispatcher *dispatcher)
+void weir_dispatcher_busy(struct weir_dispatcher *dispatcher)
 {
 	pthread_mutex_lock(&dispatcher->lock);
 	dispatcher->busy++;
 	pthread_mutex_unlock(&dispatcher->lock);
 }
 
-/* On the loop of whoever became idle. */
-static void on_idle(void *ctx)
+void weir_dispatcher_idle(void *ctx)
 {
 	struct weir_dispatcher *dispatcher = ctx;
 
@@ -43,8 +39,8 @@ static void on_idle(void *ctx)
 
 static void drain_egress(struct weir_dispatcher *dispatcher, struct weir_egress *egress)
 {
-	add_busy(dispatcher);
-	weir_egress_drain(egress, on_idle, dispatcher);
+	weir_dispatcher_busy(dispatcher);
+	weir_egress_drain(egress, weir_dispatcher_idle, dispatcher);
 }
 
 static void wait_idle(struct weir_dispatcher *dispatcher, int64_t deadline_ns)
@@ -63,9 +59,11 @@ int weir_dispatcher_drain(struct weir_dispatcher *dispatcher, int64_t deadline_n
 	size_t given_up = 0;
 	int code;
 
+	/* Nothing is changed any more; what was retired before finishes with the rest. */
+	weir_worker_stop(&dispatcher->keeper);
 	for (size_t i = 0; i < dispatcher->ingress_count; i++) {
-		add_busy(dispatcher);
-		weir_ingress_drain(dispatcher->ingresses[i], on_idle, dispatcher);
+		weir_dispatcher_busy(dispatcher);
+		weir_ingress_drain(dispatcher->ingresses[i], weir_dispatcher_idle, dispatcher);
 	}
 	each_egress(dispatcher, drain_egress);
 	wait_idle(dispatcher, deadline_ns);
@@ -79,14 +77,6 @@ int weir_dispatcher_drain(struct weir_dispatcher *dispatcher, int64_t deadline_n
 
 /* ---- closing -------------------------------------------------------------- */
 
-/* From here on nobody looks at what is about to be closed. */
-static void turn_visitors_away(struct weir_dispatcher *dispatcher)
-{
-	atomic_store(&dispatcher->closed, true);
-	while (atomic_load(&dispatcher->visitors))
-		sched_yield();
-}
-
 struct closing {
 	int64_t deadline_ns;
 	size_t given_up;
@@ -94,15 +84,13 @@ struct closing {
 	struct weir_error error;
 };
 
-static void close_channel(const struct weir_dispatch_channel *channel, struct closing *closing)
+static void close_row(const struct weir_dispatch_row *row, struct closing *closing)
 {
-	for (size_t i = 0; channel->egresses && i < channel->settings->subscription_count; i++) {
+	for (size_t i = 0; i < row->egress_count; i++) {
 		struct weir_error error = WEIR_ERROR_INIT;
 		size_t given_up = 0;
-		int code = WEIR_OK;
+		int code = weir_egress_close(row->egresses[i], closing->deadline_ns, &given_up, &error);
 
-		if (channel->egresses[i])
-			code = weir_egress_close(channel->egresses[i], closing->deadline_ns, &given_up, &error);
 		closing->given_up += given_up;
 		if (code && !closing->code) {
 			closing->code = code;
@@ -117,18 +105,19 @@ int weir_dispatcher_close(struct weir_dispatcher *dispatcher, int64_t deadline_n
 	struct closing closing = { .deadline_ns = deadline_ns };
 
 	*given_up = 0;
-	if (atomic_load(&dispatcher->closed))
+	if (dispatcher->closed)
 		return WEIR_OK;
-	turn_visitors_away(dispatcher);
+	weir_worker_stop(&dispatcher->keeper);
+	weir_topology_close(dispatcher);
 	for (size_t i = 0; i < dispatcher->ingress_count; i++)
 		weir_ingress_stop(dispatcher->ingresses[i]);
 	for (size_t i = 0; i < dispatcher->delivery_count; i++)
 		weir_worker_stop(&dispatcher->delivery_loops[i]->worker);
 	weir_quarantine_free(dispatcher->quarantine);
 	dispatcher->quarantine = NULL;
-	for (size_t i = 0; dispatcher->channels && i < dispatcher->channel_count; i++)
-		close_channel(&dispatcher->channels[i], &closing);
-	*given_up = closing.given_up;
+	for (size_t i = 0; dispatcher->topology && i < dispatcher->topology->row_count; i++)
+		close_row(&dispatcher->topology->rows[i], &closing);
+	*given_up = closing.given_up + weir_retired_close(dispatcher, deadline_ns);
 	if (closing.code && err)
 		*err = closing.error;
 	return closing.code;

@@ -34,8 +34,7 @@ static void leave_item(struct weir_egress_item *item)
 {
 	struct weir_egress *egress = item->egress;
 
-	weir_mem_free(item->failure);
-	item->failure = NULL;
+	weir_failure_forget(item);
 	item->delivery = NULL;
 	item->next_free = egress->free_items;
 	egress->free_items = item;
@@ -100,7 +99,7 @@ void weir_egress_pump(struct weir_egress *egress)
 	void (*idle)(void *ctx);
 
 	/* Bounded, as an attempt that fails at once without a timer is ready again at once. */
-	for (uint32_t left = egress->window; left && !egress->draining; left--) {
+	for (uint32_t left = egress->window; left && !egress->draining && !egress->options.held; left--) {
 		lane = weir_lanes_next(&egress->lanes);
 		if (!lane)
 			break;
@@ -175,8 +174,8 @@ __attribute__((format(printf, 3, 4))) static void log_line(const struct weir_egr
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	weir_log(level, "subscription %s of %s/%s: %s", egress->options.settings->name,
-		 weir_channel_namespace(egress->options.channel), weir_channel_name(egress->options.channel), text);
+	weir_log(level, "subscription %s of %s/%s: %s", egress->name, weir_channel_namespace(egress->options.channel),
+		 weir_channel_name(egress->options.channel), text);
 }
 
 /* A burst of lines, then one a second. */

@@ -27,9 +27,9 @@ struct weir_quarantine_note;
 
 /* How the last attempt failed, for the dead-letter sink and quarantine. */
 struct weir_failure {
-	const char *destination; /* borrowed from the settings; NULL: the record is no event */
-	int status;              /* 0: no answer came */
-	char text[160];          /* for people */
+	struct weir_sink *destination; /* held; NULL: the record is no event */
+	int status;                    /* 0: no answer came */
+	char text[160];                /* for people */
 	size_t data_len;
 	unsigned char data[WEIR_FAILURE_DATA]; /* the answer's body */
 };
@@ -54,7 +54,7 @@ struct weir_egress_item {
 struct weir_attempt {
 	struct weir_attempt *next; /* spare */
 	struct weir_egress_item *item;
-	const struct weir_sink *sink;
+	struct weir_sink *sink; /* held; NULL: not sent yet */
 	weir_event *event;
 	struct weir_header *headers;
 	size_t header_capacity;
@@ -72,9 +72,13 @@ struct weir_egress_counters {
 struct weir_egress {
 	struct weir_mailbox mailbox; /* first */
 	struct weir_egress_options options;
-	weir_subscription *subscription; /* NULL: not subscribed, or closed */
-	bool key_kept;                   /* the backend keeps keys, so that lanes need not decode */
-	weir_event *scratch;             /* for lanes that have to */
+	char *name; /* of the subscription, for the log on any thread */
+	/* NULL: not subscribed, or closed. Changed only by whoever subscribes and closes. */
+	_Atomic(weir_subscription *) subscription;
+	/* options.settings, for those who look from other threads. */
+	_Atomic(const struct weir_subscription_settings *) shown;
+	bool key_kept;       /* the backend keeps keys, so that lanes need not decode */
+	weir_event *scratch; /* for lanes that have to */
 	uint64_t key_seed;
 
 	struct weir_lanes lanes;
@@ -82,7 +86,7 @@ struct weir_egress {
 	struct weir_egress_item *free_items;
 	uint32_t window;
 
-	struct weir_sink subscriber, reply, dead_letter;
+	struct weir_sink *subscriber, *reply, *dead_letter; /* NULL: there is none */
 
 	struct weir_timer extend_timer;
 	uint32_t extend_every_ms; /* 0: the backend has no deadline */
@@ -91,6 +95,11 @@ struct weir_egress {
 	weir_delivery **acks; /* gathered in this turn; window of them */
 	size_t ack_count;
 	struct weir_egress *next_unsettled;
+
+	struct weir_egress_next {
+		const struct weir_subscription_settings *settings; /* NULL: nothing is prepared */
+		struct weir_sink *subscriber, *reply, *dead_letter;
+	} next;
 
 	bool draining, closing;
 	void (*idle)(void *ctx);
@@ -135,8 +144,9 @@ void weir_egress_attempt(struct weir_egress_item *item);
 /* What became of an attempt; takes it. */
 void weir_egress_attempted(struct weir_attempt *attempt, const struct weir_http_result *result);
 /* Keeps how an attempt failed. */
-void weir_failure_note(struct weir_egress_item *item, const char *destination, int status, const char *text,
+void weir_failure_note(struct weir_egress_item *item, struct weir_sink *destination, int status, const char *text,
 		       struct weir_buf data);
+void weir_failure_forget(struct weir_egress_item *item);
 
 /* "http://host/: status 500", for a line of the log; NULL is allowed. Returns `words`. */
 const char *weir_failure_words(const struct weir_failure *failure, char words[WEIR_FAILURE_WORDS]);
@@ -148,7 +158,7 @@ struct weir_attempt *weir_attempt_take(struct weir_egress_item *item);
 void weir_attempt_leave(struct weir_attempt *attempt);
 void weir_attempt_free_spares(struct weir_delivery_loop *loop);
 /* Sends attempt->event to a sink. weir_egress_attempted() is called later, never from inside, if it returns WEIR_OK. */
-int weir_attempt_send(struct weir_attempt *attempt, const struct weir_sink *sink, struct weir_error *err);
+int weir_attempt_send(struct weir_attempt *attempt, struct weir_sink *sink, struct weir_error *err);
 /* For the delivery loop's publisher. */
 void weir_attempt_published(void *ctx, uint64_t tag, int code);
 

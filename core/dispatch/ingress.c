@@ -12,7 +12,7 @@
 
 /* ---- answers -------------------------------------------------------------- */
 
-struct weir_ingress_pending *weir_ingress_pend(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
+struct weir_ingress_pending *weir_ingress_pend(struct weir_ingress *ingress, struct weir_ingress_channel *channel,
 					       struct weir_http_request *request)
 {
 	struct weir_ingress_pending *pending = ingress->free;
@@ -24,6 +24,7 @@ struct weir_ingress_pending *weir_ingress_pend(struct weir_ingress *ingress, con
 	else
 		return NULL;
 	*pending = (struct weir_ingress_pending){ .request = request, .channel = channel };
+	weir_ingress_slot(ingress, channel)->pending++;
 	return pending;
 }
 
@@ -31,6 +32,7 @@ static void give_back(struct weir_ingress *ingress, struct weir_ingress_pending 
 {
 	weir_mem_free(pending->kyma_id);
 	pending->kyma_id = NULL;
+	weir_ingress_slot(ingress, pending->channel)->pending--;
 	pending->request = NULL;
 	pending->next = ingress->free;
 	ingress->free = pending;
@@ -55,7 +57,7 @@ void weir_ingress_refuse(struct weir_ingress *ingress, const struct weir_ingress
 			 struct weir_http_request *request, int code, const char *text)
 {
 	const struct weir_status *status = weir_status_of_code(code);
-	struct weir_ingress_counters *counters = &ingress->counters[channel->index];
+	struct weir_ingress_counters *counters = &weir_ingress_slot(ingress, channel)->counters;
 	bool later = status->status == 429 || status->status >= 500;
 
 	weir_figure_add(later ? &counters->unavailable : &counters->rejected, 1);
@@ -69,7 +71,7 @@ void weir_ingress_answer(struct weir_ingress *ingress, struct weir_ingress_pendi
 {
 	static const struct weir_http_canned stored = { 202, "" };
 	static const struct weir_http_canned in_memory = { 202, "Weir-Durability: memory\r\n" };
-	struct weir_ingress_counters *counters = &ingress->counters[pending->channel->index];
+	struct weir_ingress_counters *counters = &weir_ingress_slot(ingress, pending->channel)->counters;
 
 	if (pending->failed) {
 		weir_ingress_refuse(ingress, pending->channel, pending->request, pending->failed, NULL);
@@ -167,22 +169,23 @@ void weir_ingress_end_turn(struct weir_hook *hook)
 
 void weir_ingress_flush(struct weir_ingress *ingress, const struct weir_ingress_channel *channel)
 {
-	struct weir_ingress_gather *gather = ingress->gathers[channel->index];
+	struct weir_ingress_gather *gather = weir_ingress_slot(ingress, channel)->gather;
 
 	if (gather)
 		publish_gather(ingress, gather);
 }
 
-static struct weir_ingress_gather *find_gather(struct weir_ingress *ingress, const struct weir_ingress_channel *channel)
+static struct weir_ingress_gather *find_gather(struct weir_ingress *ingress, struct weir_ingress_channel *channel)
 {
-	struct weir_ingress_gather *gather = ingress->gathers[channel->index];
+	struct weir_ingress_slot *slot = weir_ingress_slot(ingress, channel);
+	struct weir_ingress_gather *gather = slot->gather;
 
 	if (!gather) {
 		gather = weir_mem_zalloc(1, sizeof *gather);
 		if (!gather)
 			return NULL;
 		gather->channel = channel;
-		ingress->gathers[channel->index] = gather;
+		slot->gather = gather;
 	}
 	if (!gather->listed) {
 		gather->listed = true;
@@ -193,7 +196,7 @@ static struct weir_ingress_gather *find_gather(struct weir_ingress *ingress, con
 }
 
 /* Takes the event, and the id if it is to be answered with one. */
-static void gather_event(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
+static void gather_event(struct weir_ingress *ingress, struct weir_ingress_channel *channel,
 			 struct weir_http_request *request, weir_event *event, char *kyma_id)
 {
 	struct weir_ingress_gather *gather = find_gather(ingress, channel);
@@ -234,7 +237,7 @@ static bool is_encoded(const struct weir_http_request *request)
 	return encoding.ptr && !weir_str_equal_nocase(weir_str_trim(encoding), WEIR_STR("identity"));
 }
 
-static void on_kyma_post(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
+static void on_kyma_post(struct weir_ingress *ingress, struct weir_ingress_channel *channel,
 			 struct weir_http_request *request, weir_event *event)
 {
 	char *id;
@@ -245,7 +248,7 @@ static void on_kyma_post(struct weir_ingress *ingress, const struct weir_ingress
 		gather_event(ingress, channel, request, event, id);
 }
 
-static void on_post(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
+static void on_post(struct weir_ingress *ingress, struct weir_ingress_channel *channel,
 		    struct weir_http_request *request)
 {
 	const struct weir_header *headers;
@@ -326,7 +329,7 @@ void weir_ingress_request(void *ctx, struct weir_http_request *request)
 	struct weir_ingress *ingress = ctx;
 	enum weir_http_method method = weir_http_request_method(request);
 	const struct weir_status *unknown = weir_status_of_code(WEIR_ENOTFOUND);
-	const struct weir_ingress_channel *channel;
+	struct weir_ingress_channel *channel;
 
 	if (method != WEIR_HTTP_POST && method != WEIR_HTTP_OPTIONS) {
 		refuse_method(request);

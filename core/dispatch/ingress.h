@@ -18,22 +18,31 @@
 
 #include "dispatch/dispatcher.h"
 #include "dispatch/route.h"
+#include "dispatch/worker.h"
 #include "http/server.h"
 
-/* What an ingress needs to know of a channel. */
+struct weir_ingress_slot;
+
+/* What the ingresses need to know of a channel, and what each keeps for it. */
 struct weir_ingress_channel {
 	weir_channel *channel;
-	size_t index;        /* in 0..channel_count */
 	bool volatile_store; /* say so in each 202 */
 	bool atomic_batch;
-	bool is_door;            /* another way into a channel that has its own entry */
-	const char *kyma_source; /* takes Kyma's older format: the source of these events; NULL: CloudEvents */
+	bool is_door;                    /* another way into a channel that has its own entry */
+	const char *kyma_source;         /* takes Kyma's older format: the source of these events; NULL: CloudEvents */
+	struct weir_ingress_slot *slots; /* one for each ingress */
+	size_t slot_count;
 };
+
+/* Makes the slots. WEIR_ENOMEM. */
+int weir_ingress_channel_init(struct weir_ingress_channel *channel, size_t ingress_count);
+/* When no ingress knows it any more. */
+void weir_ingress_channel_fini(struct weir_ingress_channel *channel);
 
 struct weir_ingress_options {
 	weir_runtime *runtime;
 	const struct weir_router *router; /* its targets are struct weir_ingress_channel */
-	size_t channel_count;
+	size_t index;                     /* which slot of each channel is its own */
 	struct weir_http_limits limits;
 	struct weir_event_limits event_limits;
 	bool batch;
@@ -41,11 +50,19 @@ struct weir_ingress_options {
 
 struct weir_ingress;
 
-/* Everything in `options` is borrowed until it is freed. */
+/* Everything in `options` is borrowed until it is freed, the router until there is another one. */
 int weir_ingress_new(const struct weir_ingress_options *options, struct weir_ingress **ret, struct weir_error *err);
 /* As weir_http_server_listen(). Before it is started. */
 int weir_ingress_listen(struct weir_ingress *ingress, const char *address, uint16_t *port, struct weir_error *err);
 int weir_ingress_start(struct weir_ingress *ingress, struct weir_error *err);
+struct weir_worker *weir_ingress_worker(struct weir_ingress *ingress);
+/* On its loop: from the next request on it looks in another router. Bodies may be as long as `max_body_bytes`. */
+void weir_ingress_route(struct weir_ingress *ingress, const struct weir_router *router, uint64_t max_body_bytes);
+/*
+ * On its loop: lets go of a channel that no router of it has any more. False: requests
+ * for it wait for their answers; ask again.
+ */
+bool weir_ingress_forget(struct weir_ingress *ingress, struct weir_ingress_channel *channel);
 /* Any thread, once. `drained` is called on its loop when no request is left. */
 void weir_ingress_drain(struct weir_ingress *ingress, void (*drained)(void *ctx), void *ctx);
 /* Ends the thread; what was not answered yet is answered 503. */
@@ -54,7 +71,7 @@ void weir_ingress_stop(struct weir_ingress *ingress);
 void weir_ingress_free(struct weir_ingress *ingress);
 
 /* Both add to *ret. Any thread. */
-void weir_ingress_add_figures(const struct weir_ingress *ingress, size_t channel, struct weir_ingress_figures *ret);
+void weir_ingress_add_figures(const struct weir_ingress_channel *channel, struct weir_ingress_figures *ret);
 void weir_ingress_add_server_figures(const struct weir_ingress *ingress, struct weir_ingress_server_figures *ret);
 
 #endif

@@ -7,7 +7,7 @@
 static void publish_batch(struct weir_ingress *ingress, struct weir_ingress_pending *pending,
 			  const struct weir_publish_item *items, size_t count)
 {
-	const struct weir_ingress_channel *channel = pending->channel;
+	struct weir_ingress_channel *channel = pending->channel;
 	size_t accepted;
 	int code;
 
@@ -22,7 +22,7 @@ static void publish_batch(struct weir_ingress *ingress, struct weir_ingress_pend
 		weir_ingress_answer(ingress, pending);
 }
 
-static void pend_batch(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
+static void pend_batch(struct weir_ingress *ingress, struct weir_ingress_channel *channel,
 		       struct weir_http_request *request, weir_event *const *events, size_t count)
 {
 	struct weir_publish_item *items = weir_mem_alloc(count * sizeof *items);
@@ -42,7 +42,7 @@ static void pend_batch(struct weir_ingress *ingress, const struct weir_ingress_c
 	weir_mem_free(items);
 }
 
-void weir_ingress_batch(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
+void weir_ingress_batch(struct weir_ingress *ingress, struct weir_ingress_channel *channel,
 			struct weir_http_request *request)
 {
 	struct weir_error err = WEIR_ERROR_INIT;

@@ -65,7 +65,7 @@ int weir_ingress_kyma_decode(struct weir_ingress *ingress, const struct weir_ing
 	if (code) {
 		weir_mem_free(id);
 		if (code == WEIR_EINVAL) {
-			weir_figure_add(&ingress->counters[channel->index].rejected, 1);
+			weir_figure_add(&weir_ingress_slot(ingress, channel)->counters.rejected, 1);
 			respond_fault(request, &fault, err.text);
 		} else {
 			weir_ingress_refuse(ingress, channel, request, code, NULL);

@@ -12,15 +12,12 @@ static int make_parts(struct weir_ingress *ingress, struct weir_error *err)
 	struct weir_http_server_options server = { .limits = ingress->options.limits,
 						   .handler = weir_ingress_request,
 						   .ctx = ingress };
-	size_t channels = ingress->options.channel_count;
 	int code = weir_worker_init(&ingress->worker, err);
 
 	if (code)
 		return code;
-	ingress->gathers = weir_mem_zalloc(channels, sizeof(struct weir_ingress_gather *));
-	ingress->counters = weir_mem_zalloc(channels, sizeof *ingress->counters);
 	ingress->slab = weir_mem_zalloc(WEIR_INGRESS_OUTSTANDING, sizeof *ingress->slab);
-	if (!ingress->gathers || !ingress->counters || !ingress->slab)
+	if (!ingress->slab)
 		return weir_fail(err, WEIR_ENOMEM, "out of memory for an ingress");
 	code = weir_publishing_init(&ingress->publishing, ingress->options.runtime, ingress->worker.loop,
 				    WEIR_INGRESS_OUTSTANDING, weir_ingress_published, ingress);
@@ -56,6 +53,53 @@ int weir_ingress_start(struct weir_ingress *ingress, struct weir_error *err)
 {
 	return weir_worker_start(&ingress->worker, "weir-ingress", err);
 }
+
+/* ---- channels come and go ------------------------------------------------- */
+
+int weir_ingress_channel_init(struct weir_ingress_channel *channel, size_t ingress_count)
+{
+	channel->slots = weir_mem_zalloc(ingress_count, sizeof *channel->slots);
+	channel->slot_count = channel->slots ? ingress_count : 0;
+	return channel->slots ? WEIR_OK : WEIR_ENOMEM;
+}
+
+void weir_ingress_channel_fini(struct weir_ingress_channel *channel)
+{
+	for (size_t i = 0; i < channel->slot_count; i++)
+		weir_mem_free(channel->slots[i].gather);
+	weir_mem_free(channel->slots);
+	channel->slots = NULL;
+	channel->slot_count = 0;
+}
+
+struct weir_worker *weir_ingress_worker(struct weir_ingress *ingress)
+{
+	return &ingress->worker;
+}
+
+void weir_ingress_route(struct weir_ingress *ingress, const struct weir_router *router, uint64_t max_body_bytes)
+{
+	ingress->options.router = router;
+	weir_http_server_limit_body(ingress->server, max_body_bytes);
+}
+
+bool weir_ingress_forget(struct weir_ingress *ingress, struct weir_ingress_channel *channel)
+{
+	struct weir_ingress_slot *slot = weir_ingress_slot(ingress, channel);
+	struct weir_ingress_gather **at = &ingress->listed;
+
+	if (slot->pending)
+		return false;
+	while (*at && *at != slot->gather)
+		at = &(*at)->next;
+	if (*at)
+		*at = slot->gather->next;
+	weir_mem_free(slot->gather);
+	slot->gather = NULL;
+	return true;
+}
+
+/* ---- ending --------------------------------------------------------------- */
 
 static void on_drain(struct weir_task *task)
 {
@@ -93,12 +137,8 @@ void weir_ingress_free(struct weir_ingress *ingress)
 	weir_ingress_stop(ingress);
 	if (ingress->server)
 		weir_http_server_free(ingress->server);
-	for (size_t i = 0; ingress->gathers && i < ingress->options.channel_count; i++)
-		weir_mem_free(ingress->gathers[i]);
 	while (ingress->spare_count)
 		weir_event_free(ingress->spare[--ingress->spare_count]);
-	weir_mem_free(ingress->gathers);
-	weir_mem_free(ingress->counters);
 	weir_mem_free(ingress->slab);
 	weir_worker_fini(&ingress->worker);
 	weir_mem_free(ingress);
@@ -106,14 +146,16 @@ void weir_ingress_free(struct weir_ingress *ingress)
 
 /* ---- figures -------------------------------------------------------------- */
 
-void weir_ingress_add_figures(const struct weir_ingress *ingress, size_t channel, struct weir_ingress_figures *ret)
+void weir_ingress_add_figures(const struct weir_ingress_channel *channel, struct weir_ingress_figures *ret)
 {
-	const struct weir_ingress_counters *counters = &ingress->counters[channel];
+	for (size_t i = 0; i < channel->slot_count; i++) {
+		const struct weir_ingress_counters *counters = &channel->slots[i].counters;
 
-	ret->accepted += weir_figure_get(&counters->accepted);
-	ret->bytes += weir_figure_get(&counters->bytes);
-	ret->rejected += weir_figure_get(&counters->rejected);
-	ret->unavailable += weir_figure_get(&counters->unavailable);
+		ret->accepted += weir_figure_get(&counters->accepted);
+		ret->bytes += weir_figure_get(&counters->bytes);
+		ret->rejected += weir_figure_get(&counters->rejected);
+		ret->unavailable += weir_figure_get(&counters->unavailable);
+	}
 }
 
 void weir_ingress_add_server_figures(const struct weir_ingress *ingress, struct weir_ingress_server_figures *ret)

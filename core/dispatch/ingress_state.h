@@ -18,7 +18,7 @@ enum {
 struct weir_ingress_pending {
 	struct weir_ingress_pending *next; /* free */
 	struct weir_http_request *request; /* NULL: free */
-	const struct weir_ingress_channel *channel;
+	struct weir_ingress_channel *channel;
 	uint64_t bytes;
 	uint32_t events;
 	uint32_t left; /* without a completion so far */
@@ -30,9 +30,17 @@ struct weir_ingress_counters {
 	weir_figure accepted, bytes, rejected, unavailable;
 };
 
+/* What one ingress keeps for one channel. */
+struct weir_ingress_slot {
+	struct weir_ingress_counters counters;
+	struct weir_ingress_gather *gather; /* NULL until its first event */
+	uint32_t pending;                   /* requests that are not answered */
+	unsigned char apart[64];            /* written for each event, and the next one is another thread's */
+};
+
 /* What a turn has brought for one channel. */
 struct weir_ingress_gather {
-	const struct weir_ingress_channel *channel;
+	struct weir_ingress_channel *channel;
 	struct weir_ingress_gather *next; /* of those that are listed */
 	bool listed;
 	size_t count;
@@ -45,18 +53,22 @@ struct weir_ingress {
 	struct weir_http_server *server;
 	struct weir_publishing publishing;
 	struct weir_hook hook;
-	struct weir_ingress_gather **gathers; /* for each channel; NULL until its first event */
-	struct weir_ingress_gather *listed;   /* maybe with something to publish */
+	struct weir_ingress_gather *listed; /* maybe with something to publish */
 	weir_event *spare[WEIR_INGRESS_GATHER];
 	size_t spare_count;
 	struct weir_ingress_pending *slab; /* WEIR_INGRESS_OUTSTANDING of them */
 	size_t slab_used;                  /* only these were ever touched */
 	struct weir_ingress_pending *free;
-	struct weir_ingress_counters *counters; /* for each channel */
 	struct weir_task drain_task;
 	void (*drained)(void *ctx);
 	void *drained_ctx;
 };
+
+static inline struct weir_ingress_slot *weir_ingress_slot(const struct weir_ingress *ingress,
+							  const struct weir_ingress_channel *channel)
+{
+	return &channel->slots[ingress->options.index];
+}
 
 /* ---- ingress.c ------------------------------------------------------------ */
 
@@ -66,7 +78,7 @@ void weir_ingress_published(void *ctx, uint64_t tag, int code);
 void weir_ingress_end_turn(struct weir_hook *hook);
 
 /* NULL: as many as may be are under way. */
-struct weir_ingress_pending *weir_ingress_pend(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
+struct weir_ingress_pending *weir_ingress_pend(struct weir_ingress *ingress, struct weir_ingress_channel *channel,
 					       struct weir_http_request *request);
 /* Answers as `failed` says and gives it back. */
 void weir_ingress_answer(struct weir_ingress *ingress, struct weir_ingress_pending *pending);
@@ -86,7 +98,7 @@ void weir_ingress_kyma_stored(struct weir_http_request *request, const char *id)
 /* ---- ingress_batch.c ------------------------------------------------------ */
 
 /* A request in batch mode: all of its events or none. */
-void weir_ingress_batch(struct weir_ingress *ingress, const struct weir_ingress_channel *channel,
+void weir_ingress_batch(struct weir_ingress *ingress, struct weir_ingress_channel *channel,
 			struct weir_http_request *request);
 
 #endif

@@ -22,15 +22,18 @@
 
 enum { MEMORY_DELAY_MS = 1000 };
 
-void weir_failure_note(struct weir_egress_item *item, const char *destination, int status, const char *text,
+void weir_failure_note(struct weir_egress_item *item, struct weir_sink *destination, int status, const char *text,
 		       struct weir_buf data)
 {
 	struct weir_failure *failure = item->failure;
 
 	if (!failure)
-		failure = item->failure = weir_mem_alloc(sizeof *failure);
+		failure = item->failure = weir_mem_zalloc(1, sizeof *failure);
 	if (!failure)
 		return; /* the event goes its way without the reason */
+	if (destination)
+		weir_sink_ref(destination);
+	weir_sink_unref(failure->destination);
 	failure->destination = destination;
 	failure->status = status;
 	snprintf(failure->text, sizeof failure->text, "%s", text ? text : "");
@@ -39,11 +42,19 @@ void weir_failure_note(struct weir_egress_item *item, const char *destination, i
 		memcpy(failure->data, data.ptr, failure->data_len);
 }
 
+void weir_failure_forget(struct weir_egress_item *item)
+{
+	if (item->failure)
+		weir_sink_unref(item->failure->destination);
+	weir_mem_free(item->failure);
+	item->failure = NULL;
+}
+
 const char *weir_failure_words(const struct weir_failure *failure, char words[WEIR_FAILURE_WORDS])
 {
-	const char *destination = failure ? failure->destination : NULL;
+	const struct weir_sink *destination = failure ? failure->destination : NULL;
 
-	snprintf(words, WEIR_FAILURE_WORDS, "%s%s%s", destination ? destination : "", destination ? ": " : "",
+	snprintf(words, WEIR_FAILURE_WORDS, "%s%s%s", destination ? destination->name : "", destination ? ": " : "",
 		 failure && *failure->text ? failure->text : "not delivered");
 	return words;
 }
@@ -53,7 +64,7 @@ const char *weir_failure_words(const struct weir_failure *failure, char words[WE
 static void next_phase(struct weir_egress_item *item)
 {
 	struct weir_egress *egress = item->egress;
-	bool dead_letter = item->phase == WEIR_PHASE_SUBSCRIBER && weir_sink_is_set(&egress->dead_letter);
+	bool dead_letter = item->phase == WEIR_PHASE_SUBSCRIBER && egress->dead_letter;
 	char why[WEIR_FAILURE_WORDS];
 
 	/* Quarantine says so itself, when it knows the file. */
@@ -95,9 +106,9 @@ static int send_event(struct weir_egress_item *item, struct weir_attempt *attemp
 	int code;
 
 	if (item->phase == WEIR_PHASE_SUBSCRIBER)
-		return weir_attempt_send(attempt, &egress->subscriber, err);
+		return weir_attempt_send(attempt, egress->subscriber, err);
 	code = item->failure ? weir_dead_letter_mark(attempt->event, item->failure, err) : WEIR_OK;
-	return code ? code : weir_attempt_send(attempt, &egress->dead_letter, err);
+	return code ? code : weir_attempt_send(attempt, egress->dead_letter, err);
 }
 
 static bool is_permanent(int code)
@@ -137,6 +148,9 @@ void weir_egress_attempt(struct weir_egress_item *item)
 	struct weir_attempt *attempt;
 	int code;
 
+	/* The dead-letter sink may have gone with a reload while this waited for it. */
+	if (item->phase == WEIR_PHASE_DEAD_LETTER && !item->egress->dead_letter)
+		item->phase = WEIR_PHASE_QUARANTINE;
 	if (item->phase == WEIR_PHASE_QUARANTINE) {
 		weir_egress_quarantine(item);
 		return;
@@ -188,7 +202,8 @@ static int64_t asked_delay_ms(const struct weir_http_result *result)
 	return 0;
 }
 
-static void note_result(struct weir_egress_item *item, const char *destination, const struct weir_http_result *result)
+static void note_result(struct weir_egress_item *item, struct weir_sink *destination,
+			const struct weir_http_result *result)
 {
 	char text[32];
 
@@ -239,7 +254,7 @@ static void failed(struct weir_attempt *attempt, const struct weir_http_result *
 	struct weir_egress_item *item = attempt->item;
 	int64_t after_ms = asked_delay_ms(result);
 
-	note_result(item, attempt->sink->name, result);
+	note_result(item, attempt->sink, result);
 	note_failing(item);
 	weir_attempt_leave(attempt);
 	fail(item, verdict, after_ms);
@@ -249,7 +264,7 @@ static void failed_reply(struct weir_attempt *attempt, enum weir_verdict verdict
 {
 	struct weir_egress_item *item = attempt->item;
 
-	weir_failure_note(item, attempt->sink->name, 0, text, (struct weir_buf){ NULL, 0 });
+	weir_failure_note(item, attempt->sink, 0, text, (struct weir_buf){ NULL, 0 });
 	note_failing(item);
 	weir_attempt_leave(attempt);
 	fail(item, verdict, 0);

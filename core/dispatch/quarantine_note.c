@@ -58,7 +58,7 @@ static void add_failure(struct weir_dynbuf *out, const struct weir_failure *fail
 	weir_dynbuf_add_text(out, ",\"failure\":{\"reason\":");
 	weir_encode_json_text(out, weir_str(failure->text));
 	if (failure->destination)
-		add_member(out, "destination", failure->destination);
+		add_member(out, "destination", failure->destination->name);
 	if (failure->status)
 		weir_dynbuf_addf(out, ",\"status\":%d", failure->status);
 	if (failure->data_len) {

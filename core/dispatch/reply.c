@@ -7,7 +7,7 @@
 static bool may_be_reply(const struct weir_attempt *attempt, const struct weir_http_result *result)
 {
 	/* Only 200: by the specification an event in a 202 is none. */
-	return result->status == 200 && weir_sink_is_set(&attempt->item->egress->reply);
+	return result->status == 200 && attempt->item->egress->reply;
 }
 
 /* As at the ingress: what is passed on as it is must not be compressed, for nothing would say so any more. */
@@ -47,7 +47,7 @@ enum weir_reply weir_reply_forward(struct weir_attempt *attempt, const struct we
 		return WEIR_REPLY_FAILED;
 	}
 	attempt->reply = true;
-	if (weir_attempt_send(attempt, &egress->reply, err))
+	if (weir_attempt_send(attempt, egress->reply, err))
 		return WEIR_REPLY_FAILED;
 	return WEIR_REPLY_SENT;
 }

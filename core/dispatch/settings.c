@@ -90,8 +90,22 @@ static int read_quarantine(const weir_config *config, struct weir_dispatch_setti
 	return WEIR_OK;
 }
 
+/* Of a configuration that may go before the dispatcher does. */
+static int copy(const weir_config *config, const char *key, char *ret, size_t size, struct weir_error *err)
+{
+	const char *value = weir_config_get(config, key);
+	size_t len = value ? strlen(value) : 0;
+
+	if (len >= size)
+		return weir_fail(err, WEIR_EINVAL, "%s: longer than %zu characters", key, size - 1);
+	memcpy(ret, value ? value : "", len + 1);
+	return WEIR_OK;
+}
+
 int weir_dispatch_settings_read(const weir_config *config, struct weir_dispatch_settings *ret, struct weir_error *err)
 {
+	int code;
+
 	memset(ret, 0, sizeof *ret);
 	ret->listen = weir_config_get(config, "dispatcher.listen");
 	ret->ingress_loops = loops(config, "dispatcher.ingressLoops");
@@ -100,9 +114,10 @@ int weir_dispatch_settings_read(const weir_config *config, struct weir_dispatch_
 	ret->rules.allow_loopback = weir_config_get_bool(config, "dispatcher.addresses.allowLoopback");
 	ret->rules.allow_private = weir_config_get_bool(config, "dispatcher.addresses.allowPrivate");
 	ret->window_bytes = (uint64_t)weir_config_get_int(config, LIMITS "windowBytes");
-	ret->events_namespace = weir_config_get(config, "dispatcher.events.namespace");
-	ret->events_source = weir_config_get(config, "dispatcher.events.source");
 	read_limits(config, &ret->limits);
 	read_event_limits(config, &ret->event_limits);
-	return read_quarantine(config, ret, err);
+	code = copy(config, "dispatcher.events.namespace", ret->events_namespace, sizeof ret->events_namespace, err);
+	if (!code)
+		code = copy(config, "dispatcher.events.source", ret->events_source, sizeof ret->events_source, err);
+	return code ? code : read_quarantine(config, ret, err);
 }

@@ -14,7 +14,7 @@
 #include "http/server.h"
 
 struct weir_dispatch_settings {
-	const char *listen; /* comma-separated addresses */
+	const char *listen; /* comma-separated addresses; borrowed from the configuration, for the start only */
 	size_t ingress_loops;
 	size_t delivery_loops; /* at most; no more than there are subscriptions are started */
 	bool batch;
@@ -24,8 +24,8 @@ struct weir_dispatch_settings {
 	uint64_t window_bytes;
 	char quarantine_path[4096];
 	uint64_t quarantine_max;
-	const char *events_namespace; /* whose default is at /events */
-	const char *events_source;    /* NULL: the namespace's name */
+	char events_namespace[64]; /* whose default is at /events */
+	char events_source[8192];  /* empty: the namespace's name */
 };
 
 /* WEIR_EINVAL: the folder of quarantine has too long a name. */

@@ -23,26 +23,68 @@ static int open_channel(struct weir_sink *sink, struct weir_buf names, weir_runt
 	return code;
 }
 
-int weir_sink_open(struct weir_sink *sink, const char *name, struct weir_http_client *client, weir_runtime *runtime,
-		   uint32_t max_parallel, struct weir_error *err)
+static int open_sink(struct weir_sink *sink, struct weir_http_client *client, weir_runtime *runtime,
+		     uint32_t max_parallel, struct weir_error *err)
 {
 	const struct weir_buf prefix = WEIR_STR("channel:");
-	struct weir_buf text = weir_str(name);
+	struct weir_buf text = weir_str(sink->name);
 
-	*sink = (struct weir_sink){ .name = name };
-	if (!name)
-		return WEIR_OK;
 	if (!weir_str_starts(text, prefix))
-		return weir_http_target_new(client, name, max_parallel, &sink->target, err);
-	text = (struct weir_buf){ name + prefix.len, text.len - prefix.len };
+		return weir_http_target_new(client, sink->name, max_parallel, &sink->target, err);
+	text = (struct weir_buf){ sink->name + prefix.len, text.len - prefix.len };
 	return open_channel(sink, text, runtime, err);
 }
 
-void weir_sink_close(struct weir_sink *sink)
+int weir_sink_open(struct weir_sink **ret, const char *name, struct weir_http_client *client, weir_runtime *runtime,
+		   uint32_t max_parallel, struct weir_error *err)
 {
+	struct weir_sink *sink;
+	int code;
+
+	*ret = NULL;
+	if (!name)
+		return WEIR_OK;
+	sink = weir_mem_zalloc(1, sizeof *sink);
+	if (!sink)
+		return weir_fail(err, WEIR_ENOMEM, "out of memory");
+	sink->refs = 1;
+	sink->name = weir_mem_strdup(name);
+	code = sink->name ? open_sink(sink, client, runtime, max_parallel, err)
+			  : weir_fail(err, WEIR_ENOMEM, "out of memory");
+	if (code)
+		weir_sink_unref(sink);
+	else
+		*ret = sink;
+	return code;
+}
+
+struct weir_sink *weir_sink_ref(struct weir_sink *sink)
+{
+	sink->refs++;
+	return sink;
+}
+
+void weir_sink_cancel(struct weir_sink *sink)
+{
+	struct weir_http_target *target = sink ? sink->target : NULL;
+
+	if (!target)
+		return;
+	/* Those who are told may let go of the sink meanwhile. */
+	weir_sink_ref(sink);
+	sink->target = NULL;
+	weir_http_target_free(target);
+	weir_sink_unref(sink);
+}
+
+void weir_sink_unref(struct weir_sink *sink)
+{
+	if (!sink || --sink->refs)
+		return;
 	if (sink->target)
 		weir_http_target_free(sink->target);
 	if (sink->channel)
 		weir_channel_close(sink->channel);
-	*sink = (struct weir_sink){ 0 };
+	weir_mem_free(sink->name);
+	weir_mem_free(sink);
 }

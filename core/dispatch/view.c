@@ -4,33 +4,17 @@
 #include "channel/runtime.h"
 #include "dispatch/dispatcher_state.h"
 
-/* False: it is closed, or being closed: only counters may be read. */
-static bool enter(struct weir_dispatcher *dispatcher)
-{
-	atomic_fetch_add(&dispatcher->visitors, 1);
-	if (!atomic_load(&dispatcher->closed))
-		return true;
-	atomic_fetch_sub(&dispatcher->visitors, 1);
-	return false;
-}
-
-static void leave(struct weir_dispatcher *dispatcher)
-{
-	atomic_fetch_sub(&dispatcher->visitors, 1);
-}
-
 static void view_backend(weir_channel *channel, struct weir_channel_view *ret)
 {
 	ret->ready = weir_channel_ready(channel, &ret->error) == WEIR_OK;
 	ret->figures.late = weir_channel_late(channel);
 }
 
-static void view_channel(const struct weir_dispatcher *dispatcher, const struct weir_dispatch_channel *channel,
-			 bool open, struct weir_channel_view *ret)
+static void view_channel(const struct weir_dispatch_channel *channel, bool open, struct weir_channel_view *ret)
 {
 	*ret = (struct weir_channel_view){
-		.ns = channel->settings->ns,
-		.name = channel->settings->name,
+		.ns = channel->ns,
+		.name = channel->name,
 		.kind = channel->kind,
 		.error = WEIR_ERROR_INIT,
 	};
@@ -38,22 +22,21 @@ static void view_channel(const struct weir_dispatcher *dispatcher, const struct 
 		view_backend(channel->ingress.channel, ret);
 	else
 		weir_fail(&ret->error, WEIR_ECLOSED, "closed");
-	for (size_t i = 0; i < dispatcher->ingress_count; i++)
-		weir_ingress_add_figures(dispatcher->ingresses[i], channel->ingress.index, &ret->figures);
+	weir_ingress_add_figures(&channel->ingress, &ret->figures);
 }
 
-static bool visit_channel(struct weir_dispatcher *dispatcher, const struct weir_dispatch_channel *channel, bool open,
-			  bool (*visit)(void *ctx, const struct weir_channel_view *view), void *ctx)
+static bool visit_row(const struct weir_dispatch_row *row, bool open,
+		      bool (*visit)(void *ctx, const struct weir_channel_view *view), void *ctx)
 {
-	size_t count = channel->settings->subscription_count;
+	size_t count = row->egress_count;
 	struct weir_subscription_view *subscriptions = weir_mem_alloc((count + 1) * sizeof *subscriptions);
 	struct weir_channel_view view;
 	bool more;
 
-	view_channel(dispatcher, channel, open, &view);
+	view_channel(row->channel, open, &view);
 	if (subscriptions) {
 		for (size_t i = 0; i < count; i++)
-			weir_egress_view(channel->egresses[i], open, &subscriptions[i]);
+			weir_egress_view(row->egresses[i], open, &subscriptions[i]);
 		view.subscriptions = subscriptions;
 		view.subscription_count = count;
 	}
@@ -65,14 +48,31 @@ static bool visit_channel(struct weir_dispatcher *dispatcher, const struct weir_
 void weir_dispatcher_visit(struct weir_dispatcher *dispatcher,
 			   bool (*visit)(void *ctx, const struct weir_channel_view *view), void *ctx)
 {
-	bool open = enter(dispatcher);
+	bool open;
+	struct weir_topology *topology = weir_topology_enter(dispatcher, &open);
 
-	for (size_t i = 0; i < dispatcher->channel_count; i++) {
-		if (!visit_channel(dispatcher, &dispatcher->channels[i], open, visit, ctx))
+	for (size_t i = 0; i < topology->row_count; i++) {
+		if (!visit_row(&topology->rows[i], open, visit, ctx))
 			break;
 	}
-	if (open)
-		leave(dispatcher);
+	weir_topology_leave(dispatcher, topology);
+}
+
+int weir_dispatcher_open_channel(struct weir_dispatcher *dispatcher, const char *ns, const char *name,
+				 weir_channel **ret, struct weir_error *err)
+{
+	bool open;
+	struct weir_topology *topology = weir_topology_enter(dispatcher, &open);
+	const struct weir_dispatch_channel *channel = weir_topology_find(topology, ns, name);
+	int code;
+
+	if (channel && open) /* it is open already: this counts, and waits for nobody */
+		code = weir_channel_open(dispatcher->runtime, ns, name, channel->kind, ret, err);
+	else
+		code = weir_fail(err, open ? WEIR_ENOTFOUND : WEIR_ECLOSED,
+				 open ? "there is no such channel; /status lists them" : "closed");
+	weir_topology_leave(dispatcher, topology);
+	return code;
 }
 
 void weir_dispatcher_server_figures(struct weir_dispatcher *dispatcher, struct weir_ingress_server_figures *ret)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container.h"
 #include "base/log.h"
 #include "dispatch/thread.h"
 
@@ -51,4 +52,46 @@ void weir_worker_stop(struct weir_worker *worker)
 	weir_loop_stop(worker->loop);
 	pthread_join(worker->thread, NULL);
 	worker->running = false;
+}
+
+/* ---- calls ---------------------------------------------------------------- */
+
+struct call {
+	struct weir_task task;
+	void (*run)(void *ctx);
+	void *ctx;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool done;
+};
+
+static void on_call(struct weir_task *task)
+{
+	struct call *call = WEIR_CONTAINER(task, struct call, task);
+
+	call->run(call->ctx);
+	/* The caller is gone with all of this as soon as it has the lock. */
+	pthread_mutex_lock(&call->lock);
+	call->done = true;
+	pthread_cond_signal(&call->changed);
+	pthread_mutex_unlock(&call->lock);
+}
+
+void weir_worker_call(struct weir_worker *worker, void (*run)(void *ctx), void *ctx)
+{
+	struct call call = { .task = { .run = on_call }, .run = run, .ctx = ctx };
+
+	if (!worker->running) {
+		run(ctx);
+		return;
+	}
+	pthread_mutex_init(&call.lock, NULL);
+	pthread_cond_init(&call.changed, NULL);
+	weir_loop_post(worker->loop, &call.task);
+	pthread_mutex_lock(&call.lock);
+	while (!call.done)
+		pthread_cond_wait(&call.changed, &call.lock);
+	pthread_mutex_unlock(&call.lock);
+	pthread_cond_destroy(&call.changed);
+	pthread_mutex_destroy(&call.lock);
 }

@@ -24,4 +24,10 @@ int weir_worker_start(struct weir_worker *worker, const char *name, struct weir_
 /* Returns when the thread has ended; its loop belongs to the caller again. */
 void weir_worker_stop(struct weir_worker *worker);
 
+/*
+ * Has `run` called on the loop's thread and returns when it has; calls it itself
+ * when the worker does not run. Not from that thread.
+ */
+void weir_worker_call(struct weir_worker *worker, void (*run)(void *ctx), void *ctx);
+
 #endif

@@ -88,6 +88,11 @@ int weir_http_server_listen(struct weir_http_server *server, const char *address
 	return rc == WEIR_OK ? weir_http_listener_open(server, fd, err) : rc;
 }
 
+void weir_http_server_limit_body(struct weir_http_server *server, uint64_t max_body_bytes)
+{
+	server->limits.max_body_bytes = max_body_bytes;
+}
+
 const struct weir_http_server_stats *weir_http_server_stats(const struct weir_http_server *server)
 {
 	return &server->stats;

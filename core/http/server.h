@@ -131,6 +131,9 @@ int weir_http_server_new(struct weir_loop *loop, const struct weir_http_server_o
 int weir_http_server_listen(struct weir_http_server *server, const char *address, uint16_t *port,
                             struct weir_error *err);
 const struct weir_http_server_stats *weir_http_server_stats(const struct weir_http_server *server);
+/* From the next request on. */
+void weir_http_server_limit_body(struct weir_http_server *server, uint64_t max_body_bytes);
+
 /*
  * Stops accepting, closes idle connections, and lets the requests that are being
  * read or handled finish with Connection: close. `drained` is called when none

@@ -57,6 +57,12 @@ int weir_runtime_open(const weir_config *config, weir_log_fn *log, void *log_ctx
  */
 int weir_runtime_close(weir_runtime *runtime, int64_t deadline_ns, struct weir_error *err);
 
+/*
+ * From here on kinds and drivers' settings are taken from another configuration,
+ * which must outlive the runtime or the next call; what is open stays as it is.
+ */
+void weir_runtime_configure(weir_runtime *runtime, const weir_config *config);
+
 /* One driver that was found. Strings are borrowed from the runtime. */
 struct weir_driver_info {
 	const char *name;     /* "memory" */

@@ -175,10 +175,19 @@ void weir_dispatcher_server_figures(struct weir_dispatcher *dispatcher, struct w
 	*ret = world.server;
 }
 
-weir_channel *weir_dispatcher_channel(struct weir_dispatcher *dispatcher, const char *ns, const char *name)
+int weir_dispatcher_open_channel(struct weir_dispatcher *dispatcher, const char *ns, const char *name,
+				 weir_channel **ret, struct weir_error *err)
 {
 	(void)dispatcher;
-	return strcmp(ns, "ns") == 0 && strcmp(name, "open") == 0 ? &the_channel : NULL;
+	if (strcmp(ns, "ns") != 0 || strcmp(name, "open") != 0)
+		return weir_fail(err, WEIR_ENOTFOUND, "there is no such channel; /status lists them");
+	*ret = &the_channel;
+	return WEIR_OK;
+}
+
+void weir_channel_close(weir_channel *channel)
+{
+	(void)channel;
 }
 
 int weir_runtime_driver(const weir_runtime *runtime, size_t index, struct weir_driver_info *ret)

@@ -7,7 +7,7 @@
 
 static struct {
 	struct weir_router *router;
-	struct weir_adapter_options options;
+	const char *source;
 	struct weir_ingress_channel shop, other, named;
 	struct weir_adapter_door shop_door, other_door, named_door;
 } at;
@@ -15,10 +15,10 @@ static struct {
 static int begin(void **state)
 {
 	(void)state;
-	at.options = (struct weir_adapter_options){ .ns = "shop" };
-	at.shop = (struct weir_ingress_channel){ .index = 1 };
-	at.other = (struct weir_ingress_channel){ .index = 2 };
-	at.named = (struct weir_ingress_channel){ .index = 3 };
+	at.source = NULL;
+	at.shop = (struct weir_ingress_channel){ .slot_count = 1 };
+	at.other = (struct weir_ingress_channel){ .slot_count = 2 };
+	at.named = (struct weir_ingress_channel){ .slot_count = 3 };
 	return weir_router_new(16, &at.router);
 }
 
@@ -34,20 +34,27 @@ static const struct weir_ingress_channel *find(const char *path)
 	return weir_router_find(at.router, weir_str(path), WEIR_STR("localhost"));
 }
 
+static void add(const char *ns, const char *name, const struct weir_ingress_channel *channel,
+		struct weir_adapter_door *door)
+{
+	weir_adapter_door_init(door, channel, ns, at.source);
+	assert_int_equal(weir_adapter_add(at.router, "shop", ns, name, door), WEIR_OK);
+}
+
 static void add_shop(void)
 {
 	assert_int_equal(weir_router_add(at.router, "shop", "default", &at.shop), WEIR_OK);
-	assert_int_equal(weir_adapter_add(at.router, &at.options, "shop", "default", &at.shop, &at.shop_door), WEIR_OK);
+	add("shop", "default", &at.shop, &at.shop_door);
 }
 
 static void a_default_takes_events_at_its_namespaces_path(void **state)
 {
 	(void)state;
 	add_shop();
-	assert_int_equal(find("/shop/events")->index, 1);
+	assert_int_equal(find("/shop/events")->slot_count, 1);
 	assert_null(find("/shop/events")->kyma_source);
 	assert_true(find("/shop/events")->is_door);
-	assert_int_equal(find("/shop/v1/events")->index, 1);
+	assert_int_equal(find("/shop/v1/events")->slot_count, 1);
 	assert_string_equal(find("/shop/v1/events")->kyma_source, "shop");
 	assert_false(find("/shop/default")->is_door);
 }
@@ -56,18 +63,17 @@ static void the_short_paths_are_those_of_the_configured_namespace(void **state)
 {
 	(void)state;
 	add_shop();
-	assert_int_equal(weir_adapter_add(at.router, &at.options, "other", "default", &at.other, &at.other_door),
-			 WEIR_OK);
-	assert_int_equal(find("/events")->index, 1);
-	assert_int_equal(find("/v1/events")->index, 1);
-	assert_int_equal(find("/other/events")->index, 2);
-	assert_int_equal(find("/other/v1/events")->index, 2);
+	add("other", "default", &at.other, &at.other_door);
+	assert_int_equal(find("/events")->slot_count, 1);
+	assert_int_equal(find("/v1/events")->slot_count, 1);
+	assert_int_equal(find("/other/events")->slot_count, 2);
+	assert_int_equal(find("/other/v1/events")->slot_count, 2);
 }
 
 static void the_source_can_be_told(void **state)
 {
 	(void)state;
-	at.options.source = "urn:commerce";
+	at.source = "urn:commerce";
 	add_shop();
 	assert_string_equal(find("/v1/events")->kyma_source, "urn:commerce");
 }
@@ -75,7 +81,7 @@ static void the_source_can_be_told(void **state)
 static void a_channel_of_another_name_has_no_such_path(void **state)
 {
 	(void)state;
-	assert_int_equal(weir_adapter_add(at.router, &at.options, "shop", "orders", &at.shop, &at.shop_door), WEIR_OK);
+	add("shop", "orders", &at.shop, &at.shop_door);
 	assert_null(find("/events"));
 	assert_null(find("/shop/events"));
 	assert_null(find("/v1/events"));
@@ -87,10 +93,10 @@ static void a_channel_that_is_named_events_keeps_its_path(void **state)
 	assert_int_equal(weir_router_add(at.router, "shop", "events", &at.named), WEIR_OK);
 	assert_int_equal(weir_router_add(at.router, "v1", "events", &at.other), WEIR_OK);
 	add_shop();
-	assert_int_equal(find("/shop/events")->index, 3);
-	assert_int_equal(find("/v1/events")->index, 2);
-	assert_int_equal(find("/events")->index, 1);
-	assert_int_equal(find("/shop/v1/events")->index, 1);
+	assert_int_equal(find("/shop/events")->slot_count, 3);
+	assert_int_equal(find("/v1/events")->slot_count, 2);
+	assert_int_equal(find("/events")->slot_count, 1);
+	assert_int_equal(find("/shop/v1/events")->slot_count, 1);
 }
 
 static void paths_are_taken_as_they_are(void **state)
