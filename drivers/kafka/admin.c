@@ -99,21 +99,33 @@ rd_kafka_resp_err_t weir_kafka_create_topic(struct weir_inst *inst, const char *
 rd_kafka_resp_err_t weir_kafka_delete_topic(struct weir_inst *inst, const char *name, int64_t deadline_ns)
 {
 	rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(inst->producer);
-	rd_kafka_AdminOptions_t *options = options_new(inst, RD_KAFKA_ADMIN_OP_DELETETOPICS, deadline_ns);
+	rd_kafka_AdminOptions_t *options;
+	rd_kafka_queue_t *queue;
+	rd_kafka_resp_err_t native;
 
+	pthread_rwlock_rdlock(&inst->swap);
+	queue = rd_kafka_queue_new(inst->producer);
+	options = options_new(inst, RD_KAFKA_ADMIN_OP_DELETETOPICS, deadline_ns);
 	rd_kafka_DeleteTopics(inst->producer, &topic, 1, options, queue);
 	rd_kafka_DeleteTopic_destroy(topic);
-	return finish(inst, queue, options, deadline_ns);
+	native = finish(inst, queue, options, deadline_ns);
+	pthread_rwlock_unlock(&inst->swap);
+	return native;
 }
 
 rd_kafka_resp_err_t weir_kafka_delete_group(struct weir_inst *inst, const char *id, int64_t deadline_ns)
 {
 	rd_kafka_DeleteGroup_t *group = rd_kafka_DeleteGroup_new(id);
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(inst->producer);
-	rd_kafka_AdminOptions_t *options = options_new(inst, RD_KAFKA_ADMIN_OP_DELETEGROUPS, deadline_ns);
+	rd_kafka_AdminOptions_t *options;
+	rd_kafka_queue_t *queue;
+	rd_kafka_resp_err_t native;
 
+	pthread_rwlock_rdlock(&inst->swap);
+	queue = rd_kafka_queue_new(inst->producer);
+	options = options_new(inst, RD_KAFKA_ADMIN_OP_DELETEGROUPS, deadline_ns);
 	rd_kafka_DeleteGroups(inst->producer, &group, 1, options, queue);
 	rd_kafka_DeleteGroup_destroy(group);
-	return finish(inst, queue, options, deadline_ns);
+	native = finish(inst, queue, options, deadline_ns);
+	pthread_rwlock_unlock(&inst->swap);
+	return native;
 }

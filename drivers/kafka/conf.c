@@ -26,8 +26,8 @@ static const struct property common[] = {
 	{ ROLE_CONSUMER, "partition.assignment.strategy", "cooperative-sticky" },
 	{ ROLE_CONSUMER, "enable.auto.commit", "false" },
 	{ ROLE_CONSUMER, "enable.auto.offset.store", "false" },
-	/* If retention has overtaken the position: go on with the oldest that is left, do not skip it. */
-	{ ROLE_CONSUMER, "auto.offset.reset", "earliest" },
+	/* If retention has overtaken the position we want to know: the loss is reported, then it goes on. */
+	{ ROLE_CONSUMER, "auto.offset.reset", "error" },
 	{ ROLE_CONSUMER, "queued.max.messages.kbytes", "2048" },
 	{ ROLE_CONSUMER, "fetch.error.backoff.ms", "100" },
 	{ ROLE_BOTH, NULL, NULL },
@@ -70,14 +70,9 @@ const struct provider weir_kafka_providers[] = {
 };
 
 /* What the driver's promises rest on. */
-static const char *const locked[] = { "enable.auto.commit",
-				      "enable.auto.offset.store",
-				      "group.id",
-				      "partition.assignment.strategy",
-				      "enable.partition.eof",
-				      "auto.offset.reset",
-				      "plugin.library.paths",
-				      NULL };
+static const char *const locked[] = { "enable.auto.commit", "enable.auto.offset.store",      "group.id",
+				      "group.instance.id",  "partition.assignment.strategy", "enable.partition.eof",
+				      "auto.offset.reset",  "plugin.library.paths",          NULL };
 
 const struct provider *weir_kafka_provider(const char *name)
 {

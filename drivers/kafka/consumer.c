@@ -30,15 +30,8 @@ static void report_partition(const struct tracker *tracker, uint32_t type)
 {
 	struct notice *notice;
 
-	if (atomic_load(&tracker->sub->stop) || !(notice = calloc(1, sizeof *notice)))
-		return;
-	weir_kafka_link_init(&notice->link);
-	notice->heap = true;
-	notice->type = type;
-	notice->sub = tracker->sub;
-	notice->partition = (uint32_t)tracker->partition;
-	notice->epoch = tracker->epoch;
-	weir_kafka_notify(tracker->sub->inst, notice);
+	if (!atomic_load(&tracker->sub->stop) && (notice = weir_kafka_tracker_notice(tracker, type)))
+		weir_kafka_notify(tracker->sub->inst, notice);
 }
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
@@ -51,6 +44,15 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 			       : level <= 5 ? 2
 					    : 3,
 			       "librdkafka: %s: %.300s", facility, text);
+}
+
+static void on_throttle(rd_kafka_t *rk, const char *broker, int32_t id, int ms, void *opaque)
+{
+	struct weir_sub *sub = opaque;
+
+	(void)rk;
+	(void)id;
+	weir_kafka_throttled(sub->inst, &sub->throttled, broker, ms);
 }
 
 /* ---- commits ---------------------------------------------------------------------------------- */
@@ -156,6 +158,20 @@ static bool tracker_add(struct weir_sub *sub, const rd_kafka_topic_partition_t *
 	return ok;
 }
 
+bool weir_kafka_tracker_renew(struct weir_sub *sub, const rd_kafka_topic_partition_t *at)
+{
+	struct tracker *old;
+
+	pthread_mutex_lock(&sub->inst->lock);
+	old = sub->trackers[at->partition];
+	sub->trackers[at->partition] = NULL;
+	sub->unsettled -= old->out;
+	report_partition(old, WEIR_EV_REVOKED);
+	pthread_mutex_unlock(&sub->inst->lock);
+	weir_kafka_tracker_free(old);
+	return tracker_add(sub, at);
+}
+
 static void fail(struct weir_sub *sub, int code, const char *why)
 {
 	struct weir_error err = WEIR_ERROR_INIT;
@@ -205,7 +221,7 @@ static rd_kafka_topic_partition_list_t *trackers_take(struct weir_sub *sub, cons
 		tracker = partition < sub->tracker_count ? sub->trackers[partition] : NULL;
 		if (tracker) {
 			sub->trackers[partition] = NULL;
-			sub->unsettled -= weir_kafka_tracker_out(tracker);
+			sub->unsettled -= tracker->out;
 			if (tracker->position > tracker->committed)
 				add_position(positions, tracker);
 			report_partition(tracker, WEIR_EV_REVOKED);
@@ -269,6 +285,21 @@ static bool topic_await(struct weir_sub *sub)
 	return state == TOPIC_READY && !atomic_load(&sub->stop);
 }
 
+/* Static membership: a member that comes back under its name gets its partitions back, without a rebalance. */
+static bool instance_set(const struct weir_sub *sub, rd_kafka_conf_t *conf, struct weir_error *err)
+{
+	const char *name = weir_kafka_setting(&sub->inst->settings, "instanceId");
+	char id[WEIR_KAFKA_MAX_NAME + 1], why[256];
+
+	if (!*name)
+		return true;
+	snprintf(id, sizeof id, sub->member ? "%.200s-%u" : "%.200s", name, sub->member);
+	if (rd_kafka_conf_set(conf, "group.instance.id", id, why, sizeof why) == RD_KAFKA_CONF_OK)
+		return true;
+	weir_fail(err, WEIR_EINVAL, "kafka.instanceId: %.200s", why);
+	return false;
+}
+
 static bool consumer_open(struct weir_sub *sub)
 {
 	struct weir_error err = WEIR_ERROR_INIT;
@@ -280,7 +311,13 @@ static bool consumer_open(struct weir_sub *sub)
 		return false;
 	}
 	rd_kafka_conf_set(conf, "group.id", sub->group_id, why, sizeof why);
+	if (!instance_set(sub, conf, &err)) {
+		rd_kafka_conf_destroy(conf);
+		report(sub, WEIR_EV_SUB_FAILED, &err);
+		return false;
+	}
 	rd_kafka_conf_set_opaque(conf, sub);
+	rd_kafka_conf_set_throttle_cb(conf, on_throttle);
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
 	rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
@@ -307,6 +344,19 @@ static bool tracked(struct weir_sub *sub, int32_t partition)
 	return found;
 }
 
+/* The consumer can do no more: another one has taken its place in the group. */
+static void died(struct weir_sub *sub)
+{
+	struct weir_error err = WEIR_ERROR_INIT;
+	char why[256] = "";
+	rd_kafka_resp_err_t native = rd_kafka_fatal_error(sub->rk, why, sizeof why);
+
+	weir_kafka_fail(&err, native, "the group %.200s: %.200s", sub->group_id, why);
+	err.scope = WEIR_SCOPE_SUBSCRIPTION;
+	report(sub, native == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? WEIR_EV_FENCED : WEIR_EV_SUB_FAILED, &err);
+	sub->broken = true;
+}
+
 /*
  * A record comes this way if its partition was never taken up (on_assign), and
  * then it is nothing to us. Otherwise it is missing in its partition's queue:
@@ -318,11 +368,11 @@ static void message_take(struct weir_sub *sub, rd_kafka_message_t *message)
 		fail(sub, WEIR_EINTERNAL, "a record came through the wrong queue");
 	else if (!message->err)
 		weir_kafka_log(sub->inst, 3, "kafka: the group %.200s: a record of a lost partition", sub->group_id);
-	else if (message->err == RD_KAFKA_RESP_ERR__FATAL || weir_kafka_code(message->err) == WEIR_ENOPERM)
-		fail(sub, weir_kafka_code(message->err), rd_kafka_message_errstr(message));
+	else if (message->err == RD_KAFKA_RESP_ERR__FATAL)
+		died(sub);
 	else
-		weir_kafka_log(sub->inst, 2, "kafka: the group %.200s: %.200s", sub->group_id,
-			       rd_kafka_message_errstr(message));
+		weir_kafka_log(sub->inst, weir_kafka_code(message->err) == WEIR_ENOPERM ? 0 : 2,
+			       "kafka: the group %.200s: %.200s", sub->group_id, rd_kafka_message_errstr(message));
 	rd_kafka_message_destroy(message);
 }
 
@@ -351,6 +401,7 @@ static void serve(struct weir_sub *sub)
 
 		if (message)
 			message_take(sub, message);
+		weir_kafka_lost_find(sub);
 		if (!sub->ready && !sub->broken && weir_kafka_starts_complete(sub))
 			report(sub, WEIR_EV_SUB_READY, NULL);
 		if (weir_kafka_now() < commit_ns)

@@ -85,38 +85,22 @@ void weir_kafka_reachable(struct weir_inst *inst, bool up, const struct weir_err
 	pthread_mutex_unlock(&inst->lock);
 }
 
-/* ---- open ---------------------------------------------------------------------------- */
-
-static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+void weir_kafka_throttled(struct weir_inst *inst, struct notice *notice, const char *broker, int ms)
 {
-	const struct weir_inst *inst = rd_kafka_opaque(rk);
-
-	/* CONFWARN: a property of the user's that is only for the other kind of client. */
-	if (inst && strcmp(facility, "CONFWARN") != 0)
-		weir_kafka_log(inst, level <= 3 ? 1 : level <= 5 ? 2 : 3, "librdkafka: %s: %.300s", facility, text);
-}
-
-static int producer_open(struct weir_inst *inst, struct weir_error *err)
-{
-	const uint64_t one = 1;
-	rd_kafka_conf_t *conf;
-	char why[256];
-	int code = weir_kafka_conf(&inst->settings, ROLE_PRODUCER, &conf, err);
-
-	if (code)
-		return code;
-	rd_kafka_conf_set_opaque(conf, inst);
-	rd_kafka_conf_set_log_cb(conf, on_log);
-	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
-	inst->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-	if (!inst->producer) {
-		rd_kafka_conf_destroy(conf);
-		return weir_fail(err, WEIR_EINVAL, "kafka: %.250s", why);
+	if (ms < WEIR_KAFKA_MIN_THROTTLE_MS)
+		return;
+	pthread_mutex_lock(&inst->lock);
+	if (!weir_kafka_linked(&notice->link)) {
+		weir_fail(&notice->error, WEIR_ELIMIT,
+			  "kafka: the broker %.100s holds us back for %d ms: a quota is used up", broker, ms);
+		notice->error.scope = notice->sub ? WEIR_SCOPE_SUBSCRIPTION : WEIR_SCOPE_INSTANCE;
+		notice->error.retry_after_ms = (uint32_t)ms;
+		weir_kafka_notify(inst, notice);
 	}
-	inst->queue = rd_kafka_queue_get_main(inst->producer);
-	rd_kafka_queue_io_event_enable(inst->queue, inst->wake_fd, &one, sizeof one);
-	return WEIR_OK;
+	pthread_mutex_unlock(&inst->lock);
 }
+
+/* ---- open ---------------------------------------------------------------------------- */
 
 static void inst_init(struct weir_inst *inst, const struct weir_host *host)
 {
@@ -125,6 +109,7 @@ static void inst_init(struct weir_inst *inst, const struct weir_host *host)
 
 	inst->host = host;
 	pthread_mutex_init(&inst->lock, NULL);
+	pthread_rwlock_init(&inst->swap, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&inst->changed, &monotonic);
@@ -136,11 +121,11 @@ static void inst_init(struct weir_inst *inst, const struct weir_host *host)
 	weir_kafka_link_init(&inst->up.link);
 	weir_kafka_link_init(&inst->down.link);
 	weir_kafka_link_init(&inst->writable.link);
-	weir_kafka_link_init(&inst->dead.link);
+	weir_kafka_link_init(&inst->throttled.link);
 	inst->up.type = WEIR_EV_UP;
 	inst->down.type = WEIR_EV_DOWN;
 	inst->writable.type = WEIR_EV_WRITABLE;
-	inst->dead.type = WEIR_EV_FATAL;
+	inst->throttled.type = WEIR_EV_THROTTLE;
 	inst->event_fd = inst->wake_fd = inst->timer_fd = -1;
 	/* Later than any epoch of an instance before this one. */
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -180,12 +165,7 @@ static void inst_free(struct weir_inst *inst)
 		if (notice->heap)
 			free(notice);
 	}
-	if (inst->queue) {
-		rd_kafka_queue_io_event_enable(inst->queue, -1, NULL, 0);
-		rd_kafka_queue_destroy(inst->queue);
-	}
-	if (inst->producer)
-		rd_kafka_destroy(inst->producer);
+	weir_kafka_producer_close(inst);
 	if (inst->event_fd >= 0)
 		close(inst->event_fd);
 	if (inst->timer_fd >= 0)
@@ -195,6 +175,7 @@ static void inst_free(struct weir_inst *inst)
 	weir_kafka_settings_fini(&inst->settings);
 	free(inst->done);
 	pthread_cond_destroy(&inst->changed);
+	pthread_rwlock_destroy(&inst->swap);
 	pthread_mutex_destroy(&inst->lock);
 	free(inst);
 }
@@ -244,7 +225,7 @@ static int kafka_open(const struct weir_host *host, const struct weir_setting *s
 	inst_init(inst, host);
 	code = weir_kafka_settings_init(&inst->settings, settings, count, err);
 	code = code ? code : descriptors_open(inst, err);
-	code = code ? code : producer_open(inst, err);
+	code = code ? code : weir_kafka_producer_open(inst, err);
 	code = code ? code : greet(inst, err);
 	if (!code && pthread_create(&inst->topic_thread, NULL, weir_kafka_topic_thread, inst) != 0)
 		code = weir_fail(err, WEIR_ENOMEM, "kafka: no thread for an instance");
@@ -329,9 +310,9 @@ static int kafka_event_fd(struct weir_inst *inst)
 static int kafka_health(struct weir_inst *inst, struct weir_health *ret)
 {
 	pthread_mutex_lock(&inst->lock);
-	ret->state = inst->is_up && !inst->fatal ? WEIR_HEALTH_UP : WEIR_HEALTH_DOWN;
+	ret->state = inst->is_up ? WEIR_HEALTH_UP : WEIR_HEALTH_DOWN;
 	if (ret->state != WEIR_HEALTH_UP)
-		ret->error = inst->fatal ? inst->dead.error : inst->down.error;
+		ret->error = inst->down.error;
 	pthread_mutex_unlock(&inst->lock);
 	return WEIR_OK;
 }

@@ -37,10 +37,12 @@ enum {
 	WEIR_KAFKA_MAX_GROUP = 255,      /* of a group, as Event Hubs has it */
 	WEIR_KAFKA_MAX_INFLIGHT = 16384, /* publishes accepted and not yet reported */
 	WEIR_KAFKA_MAX_HEADERS = 1024,
-	WEIR_KAFKA_MAX_RING = 1 << 18, /* records of one partition behind its oldest unsettled one */
+	WEIR_KAFKA_CHUNK = 64,         /* records that are tracked, and forgotten, together */
+	WEIR_KAFKA_STALL_AT = 1 << 18, /* records behind an unsettled one that are worth a word */
 	WEIR_KAFKA_COMMIT_MS = 1000,
 	WEIR_KAFKA_COMMIT_WAIT_MS = 5000, /* for a commit at revoke or close */
 	WEIR_KAFKA_TRY_MS = 1000,         /* a question to the brokers; it is asked again */
+	WEIR_KAFKA_MIN_THROTTLE_MS = 100, /* less is not worth a word */
 };
 
 /* ---- lists --------------------------------------------------------------- */
@@ -103,6 +105,7 @@ struct settings {
 	struct weir_setting *all; /* copies, on the heap */
 	size_t count;
 	int partitions, replication;
+	uint64_t max_behind;
 };
 
 /* ---- objects ------------------------------------------------------------- */
@@ -116,12 +119,14 @@ struct notice {
 	struct weir_sub *sub;
 	uint32_t partition;
 	uint64_t epoch;
+	uint64_t position, position_end;
 	struct weir_error error;
 };
 
 /* One block of memory: this struct, the headers, the bytes. A lease is a reference. */
 struct record {
 	atomic_uint refs;
+	bool damaged;
 	size_t bytes;
 	int64_t time_ms;
 	struct weir_record content;
@@ -160,18 +165,34 @@ struct entry {
 	uint32_t state;
 };
 
+/* Some neighbours in a tracker. Once all of them are settled only the end is kept: 16 bytes instead of kilobytes. */
+struct chunk {
+	struct entry *entries; /* WEIR_KAFKA_CHUNK; NULL: all settled */
+	union {
+		uint64_t left; /* not settled yet */
+		int64_t end;   /* behind the last of them, once all are */
+	};
+};
+
+enum { WEIR_KAFKA_SPARE = 4 };
+
 struct tracker {
 	struct weir_sub *sub;
 	int32_t partition;
 	uint64_t epoch;
 	rd_kafka_queue_t *queue;
-	struct entry *ring;  /* entry i is at i & (room - 1) */
-	uint64_t head, tail; /* head: oldest unsettled; tail: next received */
+	uint64_t head, tail;  /* indices of records; head: oldest unsettled; tail: next received */
+	struct chunk *chunks; /* ring; record i is in chunk (i / WEIR_KAFKA_CHUNK) & (room - 1) */
 	uint64_t room;
+	struct entry *spare[WEIR_KAFKA_SPARE]; /* of chunks that are settled */
+	unsigned spare_count;
+	uint64_t out;     /* handed out and not settled */
 	int64_t position; /* what to commit: behind the contiguous settled prefix */
 	int64_t committed, sent;
 	int64_t received;                  /* behind the last record received */
-	bool full;                         /* WEIR_EV_STALL was reported */
+	bool full, stalled;                /* WEIR_EV_STALL was reported */
+	bool lost;                         /* its position is gone: its thread finds a new one */
+	unsigned damaged;                  /* records in front of the next that could not be read */
 	rd_kafka_event_t *held;            /* taken from the queue and not yet copied */
 	const rd_kafka_message_t *message; /* in it */
 };
@@ -195,6 +216,7 @@ struct weir_sub {
 	rd_kafka_t *rk;          /* its thread's */
 	rd_kafka_queue_t *queue; /* the consumer's: rebalances, commits, errors */
 	bool broken;             /* its thread's: WEIR_EV_SUB_FAILED was reported */
+	bool lost;               /* one of its trackers is */
 	atomic_bool stop;
 	int64_t stop_ns; /* deadline of stopping */
 	bool ready;
@@ -205,7 +227,8 @@ struct weir_sub {
 	struct waiting *waiting; /* heap */
 	size_t waiting_count, waiting_room;
 	uint64_t unsettled, redelivered;
-	struct notice state, stopped;
+	struct notice state, stopped, throttled;
+	unsigned member; /* number among the members of the group in this process */
 	char group_id[];
 };
 
@@ -225,16 +248,19 @@ struct weir_inst {
 	int timer_fd;
 	int64_t armed_ns;
 
+	pthread_rwlock_t
+	    swap; /* read: uses the producer or what hangs on it; write: replaces it. Taken before `lock` */
 	rd_kafka_t *producer;
 	rd_kafka_queue_t *queue; /* of the producer: delivery reports and errors */
 	pthread_t topic_thread;
-	bool topic_thread_runs;
 	atomic_bool stop;
-	bool fatal;
+	bool fatal; /* the producer gave up: the topic thread replaces it */
+	int renew_wait_ms;
+	int64_t renewed_ns;
 
 	struct link topics, subs, groups, notices;
 	uint64_t group_count;
-	struct notice up, down, writable, dead;
+	struct notice up, down, writable, throttled;
 	bool is_up;
 
 	struct completion *done; /* ring: reported by librdkafka, not yet by us */
@@ -261,6 +287,17 @@ void weir_kafka_notify(struct weir_inst *inst, struct notice *notice);
 int weir_kafka_left_ms(int64_t deadline_ns, int max);
 /* What a backend's errors say about whether it can be reached. */
 void weir_kafka_reachable(struct weir_inst *inst, bool up, const struct weir_error *why);
+/* The brokers delay their answers to us. */
+void weir_kafka_throttled(struct weir_inst *inst, struct notice *notice, const char *broker, int ms);
+
+/* ---- producer.c ------------------------------------------------------------ */
+
+int weir_kafka_producer_open(struct weir_inst *inst, struct weir_error *err);
+void weir_kafka_producer_close(struct weir_inst *inst);
+/* It can do no more: everything that is under way fails, and another one takes its place. */
+void weir_kafka_producer_died(struct weir_inst *inst);
+/* The topic thread's. False: again after a rest. */
+bool weir_kafka_producer_renew(struct weir_inst *inst);
 
 /* ---- options.c --------------------------------------------------------------- */
 
@@ -298,6 +335,8 @@ void weir_kafka_topic_close(struct weir_inst *inst, struct weir_topic *topic);
 int weir_kafka_topic_delete(struct weir_inst *inst, const char *ns, const char *name, int64_t deadline_ns,
 			    struct weir_error *err);
 void weir_kafka_topics_free(struct weir_inst *inst);
+/* A handle of the topic at a producer. */
+rd_kafka_topic_t *weir_kafka_topic_handle(rd_kafka_t *producer, struct weir_topic *topic);
 void *weir_kafka_topic_thread(void *arg);
 
 /* ---- admin.c --------------------------------------------------------------------- */
@@ -330,6 +369,8 @@ void weir_kafka_subs_stop(struct weir_inst *inst, int64_t deadline_ns);
 /* ---- consumer.c: a subscription's thread ----------------------------------------------- */
 
 void *weir_kafka_consumer_thread(void *arg);
+/* Another tracker for a partition in place of the one it has. False: no memory. */
+bool weir_kafka_tracker_renew(struct weir_sub *sub, const rd_kafka_topic_partition_t *at);
 
 /* ---- start.c: where a new subscription begins -------------------------------------------- */
 
@@ -337,6 +378,8 @@ void *weir_kafka_consumer_thread(void *arg);
 bool weir_kafka_starts_find(struct weir_sub *sub, rd_kafka_topic_partition_list_t *list);
 /* Whether every partition of the topic has a committed offset. */
 bool weir_kafka_starts_complete(struct weir_sub *sub);
+/* Where a partition goes on whose position retention has overtaken, or which was made anew. */
+void weir_kafka_lost_find(struct weir_sub *sub);
 /* Commits and waits until the deadline. */
 rd_kafka_resp_err_t weir_kafka_commit_wait(struct weir_sub *sub, const rd_kafka_topic_partition_list_t *list,
 					   int64_t deadline_ns);
@@ -347,17 +390,22 @@ struct tracker *weir_kafka_tracker_new(struct weir_sub *sub, int32_t partition, 
 void weir_kafka_tracker_free(struct tracker *tracker);
 /* Room for one more record, and for its nack. Lock held. */
 bool weir_kafka_tracker_reserve(struct tracker *tracker);
-/* How many of its records are handed out. Lock held. */
-uint64_t weir_kafka_tracker_out(const struct tracker *tracker);
+/* Takes up the room that was reserved. Lock held. */
+struct entry *weir_kafka_tracker_push(struct tracker *tracker, int64_t offset, struct record *record, uint64_t *index);
+/* A message for the host about a partition, on the heap; NULL: no memory. Lock held. */
+struct notice *weir_kafka_tracker_notice(const struct tracker *tracker, uint32_t type);
 int weir_kafka_settle(struct weir_inst *inst, struct weir_sub *sub, int verb, const struct weir_token *tokens,
 		      size_t count, int64_t arg, uint16_t *codes);
 /* The next record that is to come again and is due. Lock held. */
 struct entry *weir_kafka_again(struct weir_sub *sub, int64_t now_ns, struct tracker **tracker, uint64_t *index);
 void weir_kafka_release(void *lease);
 
+/* NULL: it is settled, and all of its neighbours are. */
 static inline struct entry *weir_kafka_at(const struct tracker *tracker, uint64_t index)
 {
-	return &tracker->ring[index & (tracker->room - 1)];
+	struct chunk *chunk = &tracker->chunks[index / WEIR_KAFKA_CHUNK & (tracker->room - 1)];
+
+	return chunk->entries ? &chunk->entries[index % WEIR_KAFKA_CHUNK] : NULL;
 }
 
 /* ---- poll.c --------------------------------------------------------------------------------- */

@@ -26,6 +26,11 @@ const struct weir_option weir_kafka_options[] = {
 	  "Name of a channel's topic." },
 	{ "groupPattern", WEIR_OPT_STRING, 0, "kafka.{namespace}.{name}.{uid}", 0, 0, NULL,
 	  "Name of a subscription's consumer group." },
+	{ "maxBehind", WEIR_OPT_INT, 0, "16777216", 64, INT64_C(1) << 32, NULL,
+	  "Records of a partition that may be taken behind one that is not settled." },
+	{ "instanceId", WEIR_OPT_STRING, 0, NULL, 0, 0, NULL,
+	  "Static membership: a name that this process keeps over restarts, like the pod's; its partitions wait for "
+	  "it." },
 	{ "caFile", WEIR_OPT_STRING, 0, NULL, 0, 0, NULL,
 	  "Certificates to trust, PEM; default: the system's. With it, connections are TLS." },
 	{ "certificateFile", WEIR_OPT_STRING, 0, NULL, 0, 0, NULL, "Client certificate, PEM." },
@@ -154,6 +159,7 @@ int weir_kafka_settings_init(struct settings *settings, const struct weir_settin
 		return weir_fail(err, WEIR_EINVAL, "kafka.brokers: is empty");
 	replication = weir_kafka_setting(settings, "replicationFactor");
 	settings->replication = atoi(*replication ? replication : settings->provider->replication);
+	settings->max_behind = strtoull(weir_kafka_setting(settings, "maxBehind"), NULL, 10);
 	settings->partitions = atoi(weir_kafka_setting(settings, "partitions"));
 	if (settings->partitions < 1)
 		return weir_fail(err, WEIR_EINVAL, "kafka.partitions: not a positive number");

@@ -43,6 +43,8 @@ static void report_notices(struct weir_inst *inst, struct events *events)
 		event->sub = notice->sub;
 		event->partition = notice->partition;
 		event->token.epoch = notice->epoch;
+		event->position = notice->position;
+		event->position_end = notice->position_end;
 		if (notice->sub)
 			event->token.lane = notice->sub->group << 32 | notice->partition;
 		if (notice->error.code && notice->type != WEIR_EV_UP) {
@@ -162,10 +164,29 @@ static struct record *record_new(const rd_kafka_message_t *message)
 	return record;
 }
 
+/* The position is not in the partition any more: the subscription's thread looks where it goes on. */
+static void tracker_lost(struct tracker *tracker)
+{
+	tracker->lost = tracker->sub->lost = true;
+	rd_kafka_queue_yield(tracker->sub->queue);
+}
+
+static void tracker_error(struct tracker *tracker, rd_kafka_event_t *event)
+{
+	rd_kafka_resp_err_t native = rd_kafka_event_error(event);
+
+	if (native == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+		tracker_lost(tracker);
+	else if (native == RD_KAFKA_RESP_ERR__BAD_MSG || native == RD_KAFKA_RESP_ERR__BAD_COMPRESSION)
+		tracker->damaged++;
+	weir_kafka_log(tracker->sub->inst, 1, "kafka: %s, partition %d: %.200s", tracker->sub->topic->name,
+		       (int)tracker->partition, rd_kafka_event_error_string(event));
+}
+
 /* The partition's next record, which stays held until it could be copied. */
 static const rd_kafka_message_t *tracker_peek(struct tracker *tracker)
 {
-	while (!tracker->message) {
+	while (!tracker->message && !tracker->damaged) {
 		if (tracker->held)
 			rd_kafka_event_destroy(tracker->held);
 		tracker->held = rd_kafka_queue_poll(tracker->queue, 0);
@@ -174,35 +195,23 @@ static const rd_kafka_message_t *tracker_peek(struct tracker *tracker)
 		if (rd_kafka_event_type(tracker->held) == RD_KAFKA_EVENT_FETCH)
 			tracker->message = rd_kafka_event_message_next(tracker->held);
 		else if (rd_kafka_event_type(tracker->held) == RD_KAFKA_EVENT_ERROR)
-			weir_kafka_log(tracker->sub->inst, 1, "kafka: %s, partition %d: %.200s",
-				       tracker->sub->topic->name, (int)tracker->partition,
-				       rd_kafka_event_error_string(tracker->held));
+			tracker_error(tracker, tracker->held);
 	}
 	return tracker->message;
 }
 
-static void report_full(struct tracker *tracker)
+/* Of a record that librdkafka could not read there is only its place: the core keeps that in quarantine. */
+static struct entry *tracker_damaged(struct tracker *tracker, uint64_t *index)
 {
-	struct notice *notice;
-	int64_t age_ms = (weir_kafka_now() - weir_kafka_at(tracker, tracker->head)->out_ns) / 1000000;
+	struct record *record = calloc(1, sizeof *record);
 
-	if (tracker->full || tracker->room < WEIR_KAFKA_MAX_RING)
-		return;
-	tracker->full = true;
-	notice = calloc(1, sizeof *notice);
-	if (!notice)
-		return;
-	weir_kafka_link_init(&notice->link);
-	notice->heap = true;
-	notice->type = WEIR_EV_STALL;
-	notice->sub = tracker->sub;
-	notice->partition = (uint32_t)tracker->partition;
-	weir_fail(&notice->error, WEIR_ETIMEDOUT,
-		  "kafka: %.200s, partition %d: the record at %lld has been out for %lld ms "
-		  "and %d records wait behind it",
-		  tracker->sub->topic->name, (int)tracker->partition,
-		  (long long)weir_kafka_at(tracker, tracker->head)->offset, (long long)age_ms, WEIR_KAFKA_MAX_RING);
-	weir_kafka_notify(tracker->sub->inst, notice);
+	if (!record)
+		return NULL;
+	atomic_init(&record->refs, 1);
+	record->damaged = true;
+	record->time_ms = -1;
+	tracker->damaged--;
+	return weir_kafka_tracker_push(tracker, tracker->received, record, index);
 }
 
 /* A record that is delivered for the first time. */
@@ -212,17 +221,14 @@ static struct entry *tracker_next(struct tracker *tracker, uint64_t *index)
 	struct record *record;
 	struct entry *entry;
 
-	if (!weir_kafka_tracker_reserve(tracker)) {
-		report_full(tracker);
+	if (!weir_kafka_tracker_reserve(tracker))
 		return NULL;
-	}
 	message = tracker_peek(tracker);
+	if (tracker->damaged)
+		return tracker_damaged(tracker, index);
 	if (!message || !(record = record_new(message)))
 		return NULL;
-	*index = tracker->tail++;
-	entry = weir_kafka_at(tracker, *index);
-	*entry = (struct entry){ .offset = message->offset, .record = record };
-	tracker->received = message->offset + 1;
+	entry = weir_kafka_tracker_push(tracker, message->offset, record, index);
 	rd_kafka_event_destroy(tracker->held);
 	tracker->held = NULL;
 	tracker->message = NULL;
@@ -256,6 +262,7 @@ static void hand_out(struct tracker *tracker, struct entry *entry, uint64_t inde
 	if (entry->attempt == 1)
 		entry->out_ns = now_ns;
 	sub->unsettled++;
+	tracker->out++;
 	sub->redelivered += entry->attempt > 1;
 	sub->credit_records--;
 	sub->credit_bytes -= (int64_t)record->bytes;
@@ -265,7 +272,8 @@ static void hand_out(struct tracker *tracker, struct entry *entry, uint64_t inde
 	event->token = (struct weir_token){ tracker->epoch, sub->group << 32 | (uint32_t)tracker->partition,
 					    (uint64_t)entry->attempt << INDEX_BITS | index };
 	event->attempt = entry->attempt;
-	event->flags = (entry->attempt > 1 ? WEIR_MSG_REDELIVERED : 0u) | (record->time_ms < 0 ? WEIR_MSG_NO_TIME : 0u);
+	event->flags = (entry->attempt > 1 ? WEIR_MSG_REDELIVERED : 0u) | (record->damaged ? WEIR_MSG_DAMAGED : 0u) |
+		       (record->time_ms < 0 ? WEIR_MSG_NO_TIME : 0u);
 	event->partition = (uint32_t)tracker->partition;
 	event->position = (uint64_t)entry->offset;
 	event->time_ms = record->time_ms;

@@ -106,7 +106,8 @@ static size_t window_take(struct weir_inst *inst, size_t count)
 	pthread_mutex_lock(&inst->lock);
 	left = WEIR_KAFKA_MAX_INFLIGHT - (size_t)inst->pending;
 	count = count < left ? count : left;
-	if (!done_reserve(inst, (size_t)inst->pending + count))
+	/* While the producer is replaced, nothing is taken. */
+	if (inst->fatal || !done_reserve(inst, (size_t)inst->pending + count))
 		count = 0;
 	inst->pending += count;
 	inst->in_library += count;
@@ -129,8 +130,13 @@ static void window_give(struct weir_inst *inst, size_t count, bool full)
 	pthread_mutex_unlock(&inst->lock);
 }
 
-static int refused(const struct weir_publish *item, rd_kafka_resp_err_t native, struct weir_error *err)
+static int refused(struct weir_inst *inst, const struct weir_publish *item, rd_kafka_resp_err_t native,
+		   struct weir_error *err)
 {
+	if (native == RD_KAFKA_RESP_ERR__FATAL) {
+		weir_kafka_producer_died(inst);
+		return weir_fail(err, WEIR_EAGAIN, "kafka: the producer is being replaced");
+	}
 	if (native == RD_KAFKA_RESP_ERR__QUEUE_FULL)
 		return weir_fail(err, WEIR_EAGAIN, "kafka: too many records wait to be sent");
 	weir_kafka_fail(err, native, "publishing to %.200s", item->topic->name);
@@ -148,6 +154,7 @@ int weir_kafka_publish(struct weir_inst *inst, const struct weir_publish *items,
 	size_t window = window_take(inst, count), sent = 0;
 	int code = WEIR_OK;
 
+	pthread_rwlock_rdlock(&inst->swap);
 	while (sent < window && !code) {
 		const struct weir_publish *item = &items[sent];
 		rd_kafka_resp_err_t native;
@@ -157,10 +164,11 @@ int weir_kafka_publish(struct weir_inst *inst, const struct weir_publish *items,
 			break;
 		native = record_send(inst, item);
 		if (native)
-			code = refused(item, native, err);
+			code = refused(inst, item, native, err);
 		else
 			sent++;
 	}
+	pthread_rwlock_unlock(&inst->swap);
 	*accepted = sent;
 	if (!code && sent < count)
 		code = weir_fail(err, WEIR_EAGAIN, "kafka: %d records wait for their confirmation",
@@ -203,29 +211,14 @@ static void reports_take(struct weir_inst *inst, rd_kafka_event_t *event)
 	pthread_mutex_unlock(&inst->lock);
 }
 
-static void died(struct weir_inst *inst)
-{
-	char text[256];
-	rd_kafka_resp_err_t native = rd_kafka_fatal_error(inst->producer, text, sizeof text);
-
-	pthread_mutex_lock(&inst->lock);
-	if (!inst->fatal) {
-		inst->fatal = true;
-		weir_fail(&inst->dead.error, WEIR_EFATAL, "kafka: the producer gave up: %.250s", text);
-		weir_error_native(&inst->dead.error, "librdkafka", native);
-		inst->dead.error.scope = WEIR_SCOPE_INSTANCE;
-		weir_kafka_notify(inst, &inst->dead);
-	}
-	pthread_mutex_unlock(&inst->lock);
-}
-
 static void error_take(struct weir_inst *inst, rd_kafka_event_t *event)
 {
 	rd_kafka_resp_err_t native = rd_kafka_event_error(event);
 	struct weir_error why = WEIR_ERROR_INIT;
 
-	if (native == RD_KAFKA_RESP_ERR__FATAL) {
-		died(inst);
+	/* The event has the cause, not _FATAL, in some versions of librdkafka. */
+	if (rd_kafka_fatal_error(inst->producer, NULL, 0)) {
+		weir_kafka_producer_died(inst);
 		return;
 	}
 	weir_kafka_fail(&why, native, "%.200s", rd_kafka_event_error_string(event));
@@ -238,6 +231,7 @@ void weir_kafka_pull(struct weir_inst *inst, int wait_ms)
 {
 	rd_kafka_event_t *event;
 
+	pthread_rwlock_rdlock(&inst->swap);
 	while ((event = rd_kafka_queue_poll(inst->queue, wait_ms))) {
 		wait_ms = 0;
 		if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
@@ -246,6 +240,7 @@ void weir_kafka_pull(struct weir_inst *inst, int wait_ms)
 			error_take(inst, event);
 		rd_kafka_event_destroy(event);
 	}
+	pthread_rwlock_unlock(&inst->swap);
 }
 
 int weir_kafka_flush(struct weir_inst *inst, int64_t deadline_ns, uint64_t *left)

@@ -29,6 +29,24 @@ static uint64_t group_number(struct weir_inst *inst, const char *id)
 	return group->number;
 }
 
+/* The lowest that no other member of the group in this process has. Lock held. */
+static unsigned member_number(const struct weir_inst *inst, uint64_t group)
+{
+	unsigned number = 0;
+	struct link *at = inst->subs.next;
+
+	while (at != &inst->subs) {
+		const struct weir_sub *sub = weir_kafka_entry(at, struct weir_sub, link);
+
+		at = at->next;
+		if (sub->group != group || sub->member != number)
+			continue;
+		number++;
+		at = inst->subs.next;
+	}
+	return number;
+}
+
 /* The topic's name is made of the pattern; the group's is made of the same names. */
 static int group_spell(struct weir_inst *inst, const struct weir_topic *topic, const char *uid, char *ret, size_t size,
 		       struct weir_error *err)
@@ -51,7 +69,9 @@ static struct weir_sub *sub_new(struct weir_inst *inst, struct weir_topic *topic
 	weir_kafka_link_init(&sub->link);
 	weir_kafka_link_init(&sub->state.link);
 	weir_kafka_link_init(&sub->stopped.link);
-	sub->state.sub = sub->stopped.sub = sub;
+	weir_kafka_link_init(&sub->throttled.link);
+	sub->state.sub = sub->stopped.sub = sub->throttled.sub = sub;
+	sub->throttled.type = WEIR_EV_THROTTLE;
 	sub->stopped.type = WEIR_EV_PAUSED;
 	return sub;
 }
@@ -74,6 +94,7 @@ int weir_kafka_subscribe(struct weir_inst *inst, struct weir_topic *topic, const
 		return weir_fail(err, WEIR_ENOMEM, "kafka: no memory for a subscription");
 	pthread_mutex_lock(&inst->lock);
 	sub->group = group_number(inst, group_id);
+	sub->member = member_number(inst, sub->group);
 	weir_kafka_append(&inst->subs, &sub->link);
 	pthread_mutex_unlock(&inst->lock);
 	if (!sub->group || pthread_create(&sub->thread, NULL, weir_kafka_consumer_thread, sub) != 0) {

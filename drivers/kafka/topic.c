@@ -26,11 +26,22 @@ static struct weir_topic *topic_find(struct weir_inst *inst, const char *name)
 	return NULL;
 }
 
+rd_kafka_topic_t *weir_kafka_topic_handle(rd_kafka_t *producer, struct weir_topic *topic)
+{
+	rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(producer);
+	rd_kafka_topic_t *handle;
+
+	rd_kafka_topic_conf_set_opaque(conf, topic);
+	handle = rd_kafka_topic_new(producer, topic->name, conf);
+	if (!handle)
+		rd_kafka_topic_conf_destroy(conf);
+	return handle;
+}
+
 static struct weir_topic *topic_new(struct weir_inst *inst, const char *name, const char *ns, const char *channel)
 {
 	size_t size = strlen(name) + 1, ns_size = strlen(ns) + 1, channel_size = strlen(channel) + 1;
 	struct weir_topic *topic = calloc(1, sizeof *topic + size + ns_size + channel_size);
-	rd_kafka_topic_conf_t *conf;
 
 	if (!topic)
 		return NULL;
@@ -41,12 +52,9 @@ static struct weir_topic *topic_new(struct weir_inst *inst, const char *name, co
 	weir_kafka_link_init(&topic->link);
 	weir_kafka_link_init(&topic->notice.link);
 	topic->notice.topic = topic;
-	conf = rd_kafka_default_topic_conf_dup(inst->producer);
-	rd_kafka_topic_conf_set_opaque(conf, topic);
-	topic->rkt = rd_kafka_topic_new(inst->producer, name, conf);
+	topic->rkt = weir_kafka_topic_handle(inst->producer, topic);
 	if (topic->rkt)
 		return topic;
-	rd_kafka_topic_conf_destroy(conf);
 	free(topic);
 	return NULL;
 }
@@ -256,20 +264,23 @@ void *weir_kafka_topic_thread(void *arg)
 {
 	struct weir_inst *inst = arg;
 	struct weir_topic *topic;
-	bool up;
+	bool up, fatal;
 
 	pthread_mutex_lock(&inst->lock);
 	while (!atomic_load(&inst->stop)) {
 		topic = topic_wanted(inst);
 		up = inst->is_up;
+		fatal = inst->fatal;
 		if (up && !topic) {
 			rest(inst, false);
 			continue;
 		}
 		pthread_mutex_unlock(&inst->lock);
-		if (!up)
+		if (fatal)
+			fatal = !weir_kafka_producer_renew(inst);
+		if (!up && !fatal)
 			reach(inst);
-		up = !topic || topic_ensure(inst, topic);
+		up = !fatal && (!topic || topic_ensure(inst, topic));
 		pthread_mutex_lock(&inst->lock);
 		if ((!up || !inst->is_up) && !atomic_load(&inst->stop))
 			rest(inst, true);

@@ -4,6 +4,10 @@
  * it. Only received records are tracked, so holes in the offsets (transaction
  * markers, compaction, retention) need no care. What may be committed is the
  * offset behind the contiguous settled prefix.
+ *
+ * Records are tracked in chunks. Of a chunk whose records are all settled only
+ * its end is kept, so that millions of records behind one that is not settled
+ * cost little.
  */
 #include "kafka.h"
 
@@ -38,49 +42,117 @@ void weir_kafka_release(void *lease)
 	record_drop(lease);
 }
 
+static void entries_free(struct entry *entries)
+{
+	size_t i;
+
+	for (i = 0; entries && i < WEIR_KAFKA_CHUNK; i++)
+		record_drop(entries[i].record);
+	free(entries);
+}
+
+/* The chunks in use: the first, and the one behind the last. */
+static uint64_t chunk_first(const struct tracker *tracker)
+{
+	return tracker->head / WEIR_KAFKA_CHUNK;
+}
+
+static uint64_t chunk_end(const struct tracker *tracker)
+{
+	return (tracker->tail + WEIR_KAFKA_CHUNK - 1) / WEIR_KAFKA_CHUNK;
+}
+
+static struct chunk *chunk_at(const struct tracker *tracker, uint64_t number)
+{
+	return &tracker->chunks[number & (tracker->room - 1)];
+}
+
 void weir_kafka_tracker_free(struct tracker *tracker)
 {
 	uint64_t i;
 
 	if (!tracker)
 		return;
-	for (i = tracker->head; i != tracker->tail; i++)
-		record_drop(weir_kafka_at(tracker, i)->record);
+	for (i = chunk_first(tracker); i < chunk_end(tracker); i++)
+		entries_free(chunk_at(tracker, i)->entries);
+	while (tracker->spare_count)
+		free(tracker->spare[--tracker->spare_count]);
 	if (tracker->held)
 		rd_kafka_event_destroy(tracker->held);
 	if (tracker->queue) {
 		rd_kafka_queue_io_event_enable(tracker->queue, -1, NULL, 0);
 		rd_kafka_queue_destroy(tracker->queue);
 	}
-	free(tracker->ring);
+	free(tracker->chunks);
 	free(tracker);
 }
 
-uint64_t weir_kafka_tracker_out(const struct tracker *tracker)
+struct notice *weir_kafka_tracker_notice(const struct tracker *tracker, uint32_t type)
 {
-	uint64_t i, out = 0;
+	struct notice *notice = calloc(1, sizeof *notice);
 
-	for (i = tracker->head; i != tracker->tail; i++)
-		out += weir_kafka_at(tracker, i)->state == ENTRY_OUT;
-	return out;
+	if (!notice)
+		return NULL;
+	weir_kafka_link_init(&notice->link);
+	notice->heap = true;
+	notice->type = type;
+	notice->sub = tracker->sub;
+	notice->partition = (uint32_t)tracker->partition;
+	notice->epoch = tracker->epoch;
+	return notice;
 }
 
-static bool ring_grow(struct tracker *tracker)
+/* Room for one more chunk at the end of the ring. */
+static bool ring_reserve(struct tracker *tracker)
 {
-	uint64_t room = tracker->room ? tracker->room * 2 : 64, i;
-	struct entry *ring;
+	uint64_t room = tracker->room ? tracker->room * 2 : 16, i;
+	struct chunk *chunks;
 
-	if (room > WEIR_KAFKA_MAX_RING)
+	if (chunk_end(tracker) - chunk_first(tracker) < tracker->room)
+		return true;
+	chunks = malloc(room * sizeof *chunks);
+	if (!chunks)
 		return false;
-	ring = malloc(room * sizeof *ring);
-	if (!ring)
-		return false;
-	for (i = tracker->head; i != tracker->tail; i++)
-		ring[i & (room - 1)] = *weir_kafka_at(tracker, i);
-	free(tracker->ring);
-	tracker->ring = ring;
+	for (i = chunk_first(tracker); i < chunk_end(tracker); i++)
+		chunks[i & (room - 1)] = *chunk_at(tracker, i);
+	free(tracker->chunks);
+	tracker->chunks = chunks;
 	tracker->room = room;
 	return true;
+}
+
+/* The next record begins a chunk: it gets the spare one. */
+static bool chunk_reserve(struct tracker *tracker)
+{
+	if (!ring_reserve(tracker))
+		return false;
+	if (!tracker->spare_count)
+		tracker->spare[0] = malloc(WEIR_KAFKA_CHUNK * sizeof(struct entry));
+	if (!tracker->spare_count && tracker->spare[0])
+		tracker->spare_count = 1;
+	return tracker->spare_count > 0;
+}
+
+static void chunk_begin(struct tracker *tracker)
+{
+	struct chunk *chunk = chunk_at(tracker, tracker->tail / WEIR_KAFKA_CHUNK);
+
+	chunk->entries = tracker->spare[--tracker->spare_count];
+	chunk->left = WEIR_KAFKA_CHUNK;
+	memset(chunk->entries, 0, WEIR_KAFKA_CHUNK * sizeof(struct entry));
+}
+
+struct entry *weir_kafka_tracker_push(struct tracker *tracker, int64_t offset, struct record *record, uint64_t *index)
+{
+	struct entry *entry;
+
+	if (tracker->tail % WEIR_KAFKA_CHUNK == 0)
+		chunk_begin(tracker);
+	*index = tracker->tail++;
+	entry = weir_kafka_at(tracker, *index);
+	*entry = (struct entry){ .offset = offset, .record = record };
+	tracker->received = offset + 1;
+	return entry;
 }
 
 /* Every record that is out can be nacked, and nacking must not fail. */
@@ -102,9 +174,45 @@ static bool waiting_reserve(struct weir_sub *sub)
 	return true;
 }
 
+/* A record that is not settled for long holds back the commits of its partition, and at last the partition. */
+static void report_stall(struct tracker *tracker, uint64_t behind)
+{
+	const struct entry *oldest = weir_kafka_at(tracker, tracker->head);
+	struct notice *notice = weir_kafka_tracker_notice(tracker, WEIR_EV_STALL);
+
+	if (!notice)
+		return;
+	weir_fail(&notice->error, WEIR_ETIMEDOUT,
+		  "kafka: %.200s, partition %d: the record at %lld has been out for %lld ms; %llu records %s behind it",
+		  tracker->sub->topic->name, (int)tracker->partition, (long long)oldest->offset,
+		  (long long)((weir_kafka_now() - oldest->out_ns) / 1000000), (unsigned long long)behind,
+		  tracker->full ? "are, and no more are taken," : "are not committed");
+	weir_kafka_notify(tracker->sub->inst, notice);
+}
+
+static bool behind_check(struct tracker *tracker)
+{
+	uint64_t behind = tracker->tail - tracker->head;
+
+	if (behind >= tracker->sub->inst->settings.max_behind) {
+		if (!tracker->full) {
+			tracker->full = true;
+			report_stall(tracker, behind);
+		}
+		return false;
+	}
+	if (behind >= WEIR_KAFKA_STALL_AT && !tracker->stalled) {
+		tracker->stalled = true;
+		report_stall(tracker, behind);
+	}
+	return true;
+}
+
 bool weir_kafka_tracker_reserve(struct tracker *tracker)
 {
-	if (tracker->tail - tracker->head == tracker->room && !ring_grow(tracker))
+	if (!behind_check(tracker))
+		return false;
+	if (tracker->tail % WEIR_KAFKA_CHUNK == 0 && !chunk_reserve(tracker))
 		return false;
 	return waiting_reserve(tracker->sub);
 }
@@ -160,14 +268,48 @@ struct entry *weir_kafka_again(struct weir_sub *sub, int64_t now_ns, struct trac
 
 /* ---- settling ------------------------------------------------------------------------------------ */
 
-static void entry_done(struct tracker *tracker, struct entry *entry)
+/* All of a chunk are settled. It keeps its end. */
+static void chunk_forget(struct tracker *tracker, struct chunk *chunk)
 {
+	struct entry *entries = chunk->entries;
+
+	chunk->entries = NULL;
+	chunk->end = entries[WEIR_KAFKA_CHUNK - 1].offset + 1;
+	if (tracker->spare_count < WEIR_KAFKA_SPARE)
+		tracker->spare[tracker->spare_count++] = entries;
+	else
+		free(entries);
+}
+
+static void head_advance(struct tracker *tracker)
+{
+	while (tracker->head != tracker->tail) {
+		const struct chunk *chunk = chunk_at(tracker, tracker->head / WEIR_KAFKA_CHUNK);
+		const struct entry *entry = weir_kafka_at(tracker, tracker->head);
+
+		if (entry && entry->state != ENTRY_DONE)
+			return;
+		tracker->position = entry ? entry->offset + 1 : chunk->end;
+		tracker->head += entry ? 1 : WEIR_KAFKA_CHUNK - tracker->head % WEIR_KAFKA_CHUNK;
+	}
+}
+
+static void entry_done(struct tracker *tracker, struct entry *entry, uint64_t index)
+{
+	struct chunk *chunk = chunk_at(tracker, index / WEIR_KAFKA_CHUNK);
+	uint64_t behind;
+
 	record_drop(entry->record);
 	entry->record = NULL;
 	entry->state = ENTRY_DONE;
-	while (tracker->head != tracker->tail && weir_kafka_at(tracker, tracker->head)->state == ENTRY_DONE)
-		tracker->position = weir_kafka_at(tracker, tracker->head++)->offset + 1;
-	if (tracker->full && tracker->tail - tracker->head < tracker->room) {
+	if (--chunk->left == 0)
+		chunk_forget(tracker, chunk);
+	if (index > tracker->head)
+		return;
+	head_advance(tracker);
+	behind = tracker->tail - tracker->head;
+	tracker->stalled = tracker->stalled && behind >= WEIR_KAFKA_STALL_AT / 2;
+	if (tracker->full && behind < tracker->sub->inst->settings.max_behind) {
 		tracker->full = false;
 		weir_kafka_wake(tracker->sub->inst);
 	}
@@ -218,16 +360,17 @@ static uint16_t settle_one(struct weir_inst *inst, struct weir_sub *sub, int ver
 		return elsewhere(inst, sub, token);
 	if (index >= tracker->tail)
 		return WEIR_EINVAL;
-	entry = weir_kafka_at(tracker, index);
-	if (index < tracker->head || entry->state != ENTRY_OUT || token->seq >> INDEX_BITS != entry->attempt) {
+	entry = index < tracker->head ? NULL : weir_kafka_at(tracker, index);
+	if (!entry || entry->state != ENTRY_OUT || token->seq >> INDEX_BITS != entry->attempt) {
 		inst->stale++;
 		return WEIR_ESTALE;
 	}
 	sub->unsettled--;
+	tracker->out--;
 	if (verb == WEIR_NACK)
 		entry_again(tracker, entry, index, arg);
 	else
-		entry_done(tracker, entry);
+		entry_done(tracker, entry, index);
 	return WEIR_OK;
 }
 
