@@ -53,7 +53,8 @@ bool weir_js_ask(struct weir_inst *inst, const struct call *call, const char *bo
 	}
 	*copy = *call;
 	copy->id = ++inst->call_count;
-	copy->deadline_ns = weir_js_now() + WEIR_JS_API_MS * WEIR_JS_MS;
+	copy->asked_ns = weir_js_now();
+	copy->deadline_ns = copy->asked_ns + WEIR_JS_API_MS * WEIR_JS_MS;
 	va_start(args, format);
 	vsnprintf(subject + used, sizeof subject - used, format, args);
 	va_end(args);

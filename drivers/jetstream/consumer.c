@@ -9,6 +9,7 @@
 enum {
 	RETRY_MS = 250,
 	FAILED_RETRY_MS = 5000,
+	FIGURES_WANTED_MS = 250,
 	FIGURES_MS = 5000,
 	FIGURES_IDLE_MS = 30000,
 	MAX_WAITING = 512,
@@ -74,19 +75,20 @@ static void gap_check(struct weir_sub *sub, uint64_t delivered)
 }
 
 /* What the server knows about it. */
-static void figures_take(struct weir_sub *sub, struct json_object *info)
+static void figures_take(struct weir_sub *sub, struct json_object *info, int64_t asked_ns)
 {
 	uint64_t pending = (uint64_t)weir_js_get_int(info, "num_pending", 0);
 
 	sub->floor = (uint64_t)weir_js_get_int(info, "ack_floor.stream_seq", 0);
 	pthread_mutex_lock(&sub->inst->lock);
 	sub->behind = pending;
+	sub->known_ns = asked_ns;
 	pthread_mutex_unlock(&sub->inst->lock);
 	if (sub->was_ready)
 		gap_check(sub, (uint64_t)weir_js_get_int(info, "delivered.stream_seq", 0));
 }
 
-static void ready(struct weir_sub *sub, struct json_object *info)
+static void ready(struct weir_sub *sub, struct json_object *info, int64_t asked_ns)
 {
 	struct weir_inst *inst = sub->inst;
 	bool other = sub->created && sub->created != sub->topic->created;
@@ -96,7 +98,7 @@ static void ready(struct weir_sub *sub, struct json_object *info)
 		state_set(sub, STATE_WANTED);
 		return;
 	}
-	figures_take(sub, info);
+	figures_take(sub, info, asked_ns);
 	sub->heard_ns = sub->asked_ns = weir_js_now();
 	sub->pull_ns = 0;
 	pthread_mutex_lock(&inst->lock);
@@ -196,7 +198,7 @@ static void consumer_made(struct weir_inst *inst, struct call *call, struct json
 					sub->topic->stream))
 		failure = &why;
 	if (!failure) {
-		ready(sub, answer);
+		ready(sub, answer, call->asked_ns);
 	} else if (failure->native == 10013 || failure->native == 10148) {
 		/* Somebody else was faster. */
 		sub->retry_ns = weir_js_now() + RETRY_MS * WEIR_JS_MS;
@@ -285,7 +287,7 @@ static void consumer_asked(struct weir_inst *inst, struct call *call, struct jso
 	} else if (!fits(sub, config, &why)) {
 		failed(sub, &why);
 	} else if (limits_fit(sub, config)) {
-		ready(sub, answer);
+		ready(sub, answer, call->asked_ns);
 	} else if (json_object_deep_copy(config, &copy, NULL) == 0) {
 		limits_set(sub, copy);
 		if (!send_config(sub, copy))
@@ -320,7 +322,7 @@ static void consumer_figures(struct weir_inst *inst, struct call *call, struct j
 	if (weir_js_get(answer, "error"))
 		weir_js_sub_doubt(call->sub, 0);
 	else
-		figures_take(call->sub, answer);
+		figures_take(call->sub, answer, call->asked_ns);
 }
 
 /* First the stream's: of the two answers the consumer's is the later one, so what is missing then is missing. */
@@ -328,10 +330,16 @@ static void figures_ask(struct weir_sub *sub, int64_t now)
 {
 	const struct call stream = { .done = stream_figures, .sub = sub };
 	const struct call consumer = { .done = consumer_figures, .sub = sub };
-	bool idle = !sub->unsettled && !sub->behind;
+	int64_t every_ms;
 
-	if (now - sub->asked_ns < (idle ? FIGURES_IDLE_MS : FIGURES_MS) * WEIR_JS_MS)
+	pthread_mutex_lock(&sub->inst->lock);
+	every_ms = sub->curious ? FIGURES_WANTED_MS : sub->unsettled || sub->behind ? FIGURES_MS : FIGURES_IDLE_MS;
+	if (now - sub->asked_ns < every_ms * WEIR_JS_MS) {
+		pthread_mutex_unlock(&sub->inst->lock);
 		return;
+	}
+	sub->curious = false;
+	pthread_mutex_unlock(&sub->inst->lock);
 	sub->asked_ns = now;
 	weir_js_ask(sub->inst, &stream, NULL, "STREAM.INFO.%s", sub->topic->stream);
 	weir_js_ask(sub->inst, &consumer, NULL, "CONSUMER.INFO.%s.%s", sub->topic->stream, sub->consumer);

@@ -236,7 +236,9 @@ struct weir_sub {
 	int64_t credit_records, credit_bytes;
 	struct link ready, out;
 	uint64_t ready_count, unsettled, redelivered, highest;
-	uint64_t behind; /* messages that the server still has for us */
+	uint64_t behind;  /* messages that the server still has for us */
+	int64_t known_ns; /* what was stored before is counted in `behind` */
+	bool curious;     /* somebody wants to know: io is to ask */
 	uint32_t mean_bytes;
 	struct entry **table; /* by seq */
 	size_t table_room;
@@ -258,7 +260,7 @@ struct group {
 struct call {
 	struct link link;
 	uint64_t id;
-	int64_t deadline_ns;
+	int64_t asked_ns, deadline_ns;
 	void (*done)(struct weir_inst *inst, struct call *call, struct json_object *answer,
 		     const struct weir_error *failure);
 	struct weir_topic *topic;

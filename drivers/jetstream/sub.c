@@ -276,10 +276,13 @@ int weir_js_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct weir_
 	ret->unsettled = sub->unsettled;
 	ret->redelivered = sub->redelivered;
 	ret->oldest_ms = -1;
+	ret->lag_ns = sub->known_ns;
+	sub->curious = true;
 	/* They are in the order in which they were handed out. */
 	if (weir_js_linked(&sub->out))
 		ret->oldest_ms =
 		    (weir_js_now() - weir_js_entry(sub->out.next, struct entry, link)->out_ns) / WEIR_JS_MS;
 	pthread_mutex_unlock(&inst->lock);
+	weir_js_wake(inst);
 	return WEIR_OK;
 }
