@@ -60,7 +60,7 @@ static void explain(const char *key, const struct weir_option *option, const cha
 	       option->flags & WEIR_OPTION_SECRET ? ", secret" : "");
 	print_allowed(option);
 	print_default(option);
-	if (option->type < WEIR_FIELD_OBJECT)
+	if (option->type < WEIR_FIELD_OBJECT || example)
 		print_ways(key, example);
 	if (option->flags & WEIR_OPTION_SECRET)
 		printf("  in a file %sFile names a file that holds it\n", key);

@@ -122,9 +122,70 @@ static json_object *members_schema(const struct weir_option *option)
 	return schema;
 }
 
+/* ---- filters: the only thing that nests as deep as one likes -------------- */
+
+#define FILTER_REFERENCE "#/$defs/filter"
+
+static json_object *reference(const char *to)
+{
+	json_object *schema = json_object_new_object();
+
+	put_text(schema, "$ref", to);
+	return schema;
+}
+
+static json_object *filters_schema(int least)
+{
+	json_object *schema = typed("array");
+
+	json_object_object_add(schema, "items", reference(FILTER_REFERENCE));
+	if (least)
+		json_object_object_add(schema, "minItems", json_object_new_int(least));
+	return schema;
+}
+
+static json_object *match_schema(void)
+{
+	json_object *schema = typed("object"), *value = typed("string");
+
+	json_object_object_add(value, "minLength", json_object_new_int(1));
+	json_object_object_add(schema, "additionalProperties", value);
+	json_object_object_add(schema, "minProperties", json_object_new_int(1));
+	return schema;
+}
+
+static json_object *dialect_schema(const char *dialect)
+{
+	if (strcmp(dialect, "all") == 0 || strcmp(dialect, "any") == 0)
+		return filters_schema(1);
+	if (strcmp(dialect, "not") == 0)
+		return reference(FILTER_REFERENCE);
+	return match_schema();
+}
+
+static json_object *filter_schema(void)
+{
+	json_object *schema = typed("object"), *properties = json_object_new_object();
+
+	for (const char *const *dialect = weir_filter_dialects; *dialect; dialect++)
+		json_object_object_add(properties, *dialect, dialect_schema(*dialect));
+	json_object_object_add(schema, "properties", properties);
+	json_object_object_add(schema, "additionalProperties", json_object_new_boolean(0));
+	json_object_object_add(schema, "minProperties", json_object_new_int(1));
+	json_object_object_add(schema, "maxProperties", json_object_new_int(1));
+	return schema;
+}
+
+static json_object *any_schema(const struct weir_option *option)
+{
+	if (option->type == WEIR_FIELD_FILTERS)
+		return filters_schema(0);
+	return option->type >= WEIR_FIELD_OBJECT ? members_schema(option) : type_schema(option);
+}
+
 static json_object *row_schema(const struct weir_option *option)
 {
-	json_object *schema = option->type >= WEIR_FIELD_OBJECT ? members_schema(option) : type_schema(option);
+	json_object *schema = any_schema(option);
 	char out[32];
 
 	put_text(schema, "description", option->help);
@@ -229,7 +290,7 @@ static void put_driver(json_object *root, const struct weir_driver *driver)
 
 static void print_schema(const struct weir_cli_drivers *drivers)
 {
-	json_object *root = closed_object();
+	json_object *root = closed_object(), *definitions = json_object_new_object();
 
 	put_text(root, "$schema", "https://json-schema.org/draft/2020-12/schema");
 	put_text(root, "title", "Configuration of Weir");
@@ -237,6 +298,8 @@ static void print_schema(const struct weir_cli_drivers *drivers)
 		put_row(root, weir_fields.rows[i].option.key, &weir_fields.rows[i].option);
 	for (size_t i = 0; i < drivers->count; i++)
 		put_driver(root, drivers->tables[i]);
+	json_object_object_add(definitions, "filter", filter_schema());
+	json_object_object_add(root, "$defs", definitions);
 	printf("%s\n", json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(root);
 }

@@ -103,6 +103,7 @@ static void read_trigger(struct gathering *gathering, const struct weir_reader *
 	settings->where = weir_config_where(reader->config, &place);
 	trigger->has_delivery = members[WEIR_TRIGGER_DELIVERY].node;
 	weir_reader_delivery(reader, members[WEIR_TRIGGER_DELIVERY].node, path, NULL, &settings->delivery);
+	weir_reader_filters(reader, members[WEIR_TRIGGER_FILTERS].node, path, settings);
 }
 
 typedef void read_item(struct gathering *gathering, const struct weir_reader *reader, const struct weir_node *node,

@@ -57,6 +57,7 @@ static void read_subscription(const struct weir_reader *reader, const struct wei
 	ret->from_earliest = members[WEIR_SUBSCRIPTION_FROM].value.number == 1;
 	ret->where = weir_config_where(reader->config, &place);
 	weir_reader_delivery(reader, members[WEIR_SUBSCRIPTION_DELIVERY].node, path, inherited, &ret->delivery);
+	weir_reader_filters(reader, members[WEIR_SUBSCRIPTION_FILTERS].node, path, ret);
 }
 
 static void read_subscriptions(const struct weir_reader *reader, const struct weir_node *array, const char *parent,

@@ -68,6 +68,8 @@ const char *weir_field_type_text(uint32_t type)
 		return "object";
 	case WEIR_FIELD_OBJECTS:
 		return "list of objects";
+	case WEIR_FIELD_FILTERS:
+		return "list of filters";
 	default:
 		return "string";
 	}

@@ -24,4 +24,7 @@ const char *weir_option_fallback_text(const struct weir_option *option, char out
 /* A variable's name for a dotted key: "WEIR_DISPATCHER__LISTEN". False: it does not fit, or the key has no variable. */
 bool weir_field_variable(const char *key, char *out, size_t size);
 
+/* The dialects of filters, as they are written; ends with NULL. */
+extern const char *const weir_filter_dialects[];
+
 #endif

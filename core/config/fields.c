@@ -53,6 +53,15 @@
 		{ key, type, 0, NULL, 0, 0, NULL, help }, WEIR_FORM_ANY, NULL                                          \
 	}
 
+#define FILTERS()                                                                                                      \
+	{                                                                                                              \
+		{ "filters", WEIR_FIELD_FILTERS,                                                                       \
+		  0,         NULL,                                                                                     \
+		  0,         0,                                                                                        \
+		  NULL,      "Which events the subscriber gets: those that pass all of these; none: every event." },   \
+		    WEIR_FORM_ANY, "[{\"exact\": {\"type\": \"com.example.created\"}}]"                                \
+	}
+
 #define LIMITS "dispatcher.limits."
 
 static const struct weir_field dotted[] = {
@@ -163,6 +172,7 @@ static const struct weir_field subscription[] = {
 	[WEIR_SUBSCRIPTION_FROM] = CHOICE("from", "latest", "latest|earliest", "\"earliest\"",
 					  "Where a subscription that is new to the backend begins."),
 	[WEIR_SUBSCRIPTION_DELIVERY] = OBJECT("delivery", WEIR_FIELD_OBJECT, "Replaces the channel's as a whole."),
+	[WEIR_SUBSCRIPTION_FILTERS] = FILTERS(),
 };
 
 static const struct weir_field delivery[] = {
@@ -204,6 +214,7 @@ static const struct weir_field trigger[] = {
 	[WEIR_TRIGGER_FROM] = CHOICE("from", "latest", "latest|earliest", "\"earliest\"",
 				     "Where a trigger that is new to the backend begins."),
 	[WEIR_TRIGGER_DELIVERY] = OBJECT("delivery", WEIR_FIELD_OBJECT, "Replaces the broker's as a whole."),
+	[WEIR_TRIGGER_FILTERS] = FILTERS(),
 };
 
 const struct weir_field_table weir_fields = TABLE(dotted);

@@ -18,6 +18,7 @@
 enum weir_field_type {
 	WEIR_FIELD_OBJECT = 100,  /* an object with the members of a table of its own */
 	WEIR_FIELD_OBJECTS = 101, /* an array of such objects */
+	WEIR_FIELD_FILTERS = 102, /* an array of filters: config/filters.h */
 };
 
 /* What the text of a value must look like, beyond its type. */
@@ -69,6 +70,7 @@ enum {
 	WEIR_SUBSCRIPTION_REPLY,
 	WEIR_SUBSCRIPTION_FROM,
 	WEIR_SUBSCRIPTION_DELIVERY,
+	WEIR_SUBSCRIPTION_FILTERS,
 };
 enum {
 	WEIR_DELIVERY_DEAD_LETTER_SINK,
@@ -90,6 +92,7 @@ enum {
 	WEIR_TRIGGER_SUBSCRIBER,
 	WEIR_TRIGGER_FROM,
 	WEIR_TRIGGER_DELIVERY,
+	WEIR_TRIGGER_FILTERS,
 	WEIR_TRIGGER_FIELDS,
 };
 

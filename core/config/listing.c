@@ -189,6 +189,8 @@ static void list_channel(struct lister *lister, const struct weir_channel_settin
 		add_url(lister, subscription->where, path, "reply", subscription->reply);
 		add_member(lister, subscription->where, path, "from", "%s",
 			   subscription->from_earliest ? "earliest" : "latest");
+		if (subscription->filters)
+			add_member(lister, subscription->where, path, "filters", "%s", subscription->filters);
 		list_delivery(lister, subscription, path);
 	}
 }

@@ -45,6 +45,12 @@ void weir_reader_delivery(const struct weir_reader *reader, const struct weir_no
 
 /* How many brokers are configured, at most. */
 size_t weir_config_count_brokers(const weir_config *config);
+/* ---- filters.c ----------------------------------------------------------- */
+
+/* Compiles the value of `filters`, a member of what is called `parent`; `node` NULL, or an empty list: every event. */
+void weir_reader_filters(const struct weir_reader *reader, const struct weir_node *node, const char *parent,
+			 struct weir_subscription_settings *ret);
+
 /* Adds brokers behind the channels, with their triggers as subscriptions. */
 void weir_config_resolve_brokers(weir_config *config);
 

@@ -12,6 +12,8 @@
 
 #include <weir/config.h>
 
+#include "filter/filter.h"
+
 enum weir_backoff { WEIR_BACKOFF_EXPONENTIAL = 0, WEIR_BACKOFF_LINEAR = 1 };
 enum weir_order { WEIR_ORDER_ORDERED = 0, WEIR_ORDER_UNORDERED = 1 };
 
@@ -34,7 +36,9 @@ struct weir_subscription_settings {
 	const char *reply;      /* URL or "channel:NS/NAME"; NULL: none */
 	bool from_earliest;     /* default false: latest */
 	struct weir_delivery_settings delivery;
-	const char *where; /* "file:line:column" of its definition, for messages */
+	const struct weir_filter *filter; /* NULL: every event passes */
+	const char *filters;              /* the same as JSON, for people and to compare; NULL: every event */
+	const char *where;                /* "file:line:column" of its definition, for messages */
 };
 
 struct weir_channel_settings {

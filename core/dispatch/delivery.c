@@ -40,6 +40,9 @@ static int make_parts(struct weir_delivery_loop *loop, struct weir_error *err)
 				    weir_attempt_published, loop);
 	if (code)
 		return weir_fail(err, code, "cannot make a publisher: %s", weir_code_text(code));
+	code = weir_filter_scratch_new(&loop->filter_scratch);
+	if (code)
+		return weir_fail(err, code, "out of memory for a delivery loop");
 	loop->hook.run = on_turn_end;
 	weir_loop_hook(loop->worker.loop, &loop->hook);
 	return WEIR_OK;
@@ -71,6 +74,7 @@ void weir_delivery_loop_free(struct weir_delivery_loop *loop)
 	if (loop->client)
 		weir_http_client_free(loop->client);
 	weir_attempt_free_spares(loop);
+	weir_filter_scratch_free(loop->filter_scratch);
 	weir_worker_fini(&loop->worker);
 	weir_mem_free(loop);
 }

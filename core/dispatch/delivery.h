@@ -14,6 +14,7 @@
 #include "dispatch/publishing.h"
 #include "dispatch/quarantine.h"
 #include "dispatch/worker.h"
+#include "filter/filter.h"
 #include "http/client.h"
 
 struct weir_egress;
@@ -32,6 +33,7 @@ struct weir_delivery_loop {
 	struct weir_worker worker;
 	struct weir_http_client *client;
 	struct weir_publishing publishing;
+	struct weir_filter_scratch *filter_scratch;
 	struct weir_hook hook;
 	struct weir_egress *unsettled; /* with acknowledgements gathered in this turn */
 	struct weir_attempt *spare;    /* pool */

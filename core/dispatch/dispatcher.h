@@ -74,6 +74,8 @@ struct weir_ingress_figures {
 struct weir_egress_figures {
 	uint64_t attempts;      /* POSTs made, also to reply targets and dead-letter sinks */
 	uint64_t delivered;     /* settled after a 2xx */
+	uint64_t filtered;      /* settled without a POST: the filters did not let it pass */
+	uint64_t filter_faults; /* evaluations of a filter in which an expression failed */
 	uint64_t retries;       /* attempts after the first of a delivery */
 	uint64_t dead_lettered; /* taken by the dead-letter sink */
 	uint64_t quarantined;

@@ -27,6 +27,7 @@ static struct weir_egress_item *take_item(struct weir_egress *egress, weir_deliv
 	item->phase = WEIR_PHASE_SUBSCRIBER;
 	item->poison = false;
 	item->extend_round = egress->extend_round;
+	item->unfiltered = false;
 	return item;
 }
 
@@ -57,16 +58,23 @@ void weir_egress_settle(struct weir_egress *egress)
 				weir_code_text(code));
 }
 
-void weir_egress_finish(struct weir_egress_item *item, weir_figure *counter)
+/* It will be acknowledged at the end of the turn. */
+static void acknowledge(struct weir_egress *egress, weir_delivery *delivery)
 {
-	struct weir_egress *egress = item->egress;
 	struct weir_delivery_loop *loop = egress->options.loop;
 
 	if (egress->ack_count == 0) {
 		egress->next_unsettled = loop->unsettled;
 		loop->unsettled = egress;
 	}
-	egress->acks[egress->ack_count++] = item->delivery;
+	egress->acks[egress->ack_count++] = delivery;
+}
+
+void weir_egress_finish(struct weir_egress_item *item, weir_figure *counter)
+{
+	struct weir_egress *egress = item->egress;
+
+	acknowledge(egress, item->delivery);
 	weir_figure_add(counter, 1);
 	weir_lanes_done(&egress->lanes, &item->lane);
 	leave_item(item);
@@ -127,8 +135,15 @@ static uint64_t hash_key(uint64_t seed, struct weir_buf key)
 	return hash;
 }
 
-/* Which lane: by partitionkey; those without are in one together. */
-static uint64_t lane_key(struct weir_egress *egress, const weir_delivery *delivery)
+/* What must be known of an event before its turn comes: its key if the backend does not keep it, its attributes if
+ * there is a filter. */
+static bool must_decode(const struct weir_egress *egress)
+{
+	return egress->options.settings->filter || (egress->lanes.ordered && !egress->key_kept);
+}
+
+/* Which lane: by partitionkey; those without are in one together. `event` NULL: it is not known. */
+static uint64_t lane_key(const struct weir_egress *egress, const weir_delivery *delivery, const weir_event *event)
 {
 	struct weir_buf key = { NULL, 0 };
 
@@ -136,21 +151,33 @@ static uint64_t lane_key(struct weir_egress *egress, const weir_delivery *delive
 		return 0;
 	if (egress->key_kept)
 		key = weir_delivery_record(delivery)->key;
-	else if (weir_delivery_event(delivery, egress->scratch, NULL) == WEIR_OK)
-		key = weir_event_get(egress->scratch, "partitionkey");
+	else if (event)
+		key = weir_event_get(event, "partitionkey");
 	return key.ptr ? hash_key(egress->key_seed, key) : 0;
 }
 
 /* ---- deliveries ----------------------------------------------------------- */
 
+/* What the filter holds back never waits in a lane: a subscriber that is down does not hold it up. */
 static void take_delivery(struct weir_egress *egress, weir_delivery *delivery)
 {
-	struct weir_egress_item *item = egress->closing ? NULL : take_item(egress, delivery);
+	const weir_event *event = NULL;
+	struct weir_egress_item *item;
 
-	if (item)
-		weir_lanes_add(&egress->lanes, &item->lane, lane_key(egress, delivery));
-	else
+	if (must_decode(egress) && weir_delivery_event(delivery, egress->scratch, NULL) == WEIR_OK)
+		event = egress->scratch;
+	if (event && !egress->closing && !weir_egress_wants(egress, event)) {
+		acknowledge(egress, delivery);
+		weir_figure_add(&egress->counters.filtered, 1);
+		return;
+	}
+	item = egress->closing ? NULL : take_item(egress, delivery);
+	if (!item) {
 		weir_delivery_free(delivery); /* stays unsettled */
+		return;
+	}
+	item->unfiltered = !event;
+	weir_lanes_add(&egress->lanes, &item->lane, lane_key(egress, delivery, event));
 }
 
 void weir_egress_receive(struct weir_mailbox *mailbox, const struct weir_mail *mail, size_t count)

@@ -361,6 +361,8 @@ static void view_counters(const struct weir_egress_counters *counters, struct we
 
 	ret->attempts = weir_figure_get(&counters->attempts);
 	ret->delivered = weir_figure_get(&counters->delivered);
+	ret->filtered = weir_figure_get(&counters->filtered);
+	ret->filter_faults = weir_figure_get(&counters->filter_faults);
 	ret->retries = weir_figure_get(&counters->retries);
 	ret->dead_lettered = weir_figure_get(&counters->dead_lettered);
 	ret->quarantined = weir_figure_get(&counters->quarantined);

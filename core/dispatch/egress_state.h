@@ -45,6 +45,7 @@ struct weir_egress_item {
 	enum weir_phase phase;
 	bool poison;
 	uint32_t extend_round;             /* of the egress when it came */
+	bool unfiltered; /* it could not be decoded when it came: the filter is asked when it can */
 	struct weir_failure *failure;      /* NULL: none so far */
 	struct weir_attempt *attempt;      /* under way; NULL: none */
 	struct weir_quarantine_note *note; /* being written; NULL: none */
@@ -62,7 +63,7 @@ struct weir_attempt {
 };
 
 struct weir_egress_counters {
-	weir_figure attempts, delivered, retries, dead_lettered, quarantined, replies, poison, stale, duration_ns;
+	weir_figure attempts, delivered, filtered, filter_faults, retries, dead_lettered, quarantined, replies, poison, stale, duration_ns;
 	weir_figure duration_buckets[WEIR_EGRESS_BUCKETS];
 	weir_figure in_flight, waiting;
 	weir_figure failing;            /* 1: the last attempt at the subscriber, or at its reply's target, failed */
@@ -136,6 +137,11 @@ __attribute__((format(printf, 3, 4))) void weir_egress_log(struct weir_egress *e
 /* Begins to ask for more time, if the backend wants to be asked. WEIR_ENOMEM. */
 int weir_egress_extend_begin(struct weir_egress *egress);
 void weir_egress_extend_end(struct weir_egress *egress);
+
+/* ---- passing.c ------------------------------------------------------------ */
+
+/* True: the subscription wants the event, and it is to be delivered. */
+bool weir_egress_wants(struct weir_egress *egress, const weir_event *event);
 
 /* ---- outcome.c ------------------------------------------------------------ */
 

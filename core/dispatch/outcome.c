@@ -166,9 +166,15 @@ void weir_egress_attempt(struct weir_egress_item *item)
 		put_away(item, err.text);
 		return;
 	}
+	if (!code && item->unfiltered && !weir_egress_wants(item->egress, attempt->event)) {
+		weir_attempt_leave(attempt);
+		weir_egress_finish(item, &item->egress->counters.filtered);
+		return;
+	}
 	if (!code)
 		code = send_event(item, attempt, &err);
 	if (!code) {
+		item->unfiltered = false;
 		count_try(item);
 		return;
 	}

@@ -3,7 +3,8 @@ include(CMakePackageConfigHelpers)
 
 set(map "${PROJECT_SOURCE_DIR}/scripts/libweir.map")
 add_library(weir_shared SHARED
-  $<TARGET_OBJECTS:weir_base> $<TARGET_OBJECTS:weir_event> $<TARGET_OBJECTS:weir_config> $<TARGET_OBJECTS:weir_channel>)
+  $<TARGET_OBJECTS:weir_base> $<TARGET_OBJECTS:weir_event> $<TARGET_OBJECTS:weir_filter>
+  $<TARGET_OBJECTS:weir_config> $<TARGET_OBJECTS:weir_channel>)
 target_include_directories(weir_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(weir_shared PRIVATE
   $<BUILD_INTERFACE:weir_flags> Threads::Threads PkgConfig::JSONC PkgConfig::YAML ${CMAKE_DL_LIBS})

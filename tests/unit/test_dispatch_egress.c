@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "dispatch/egress.h"
+#include "filter/build.h"
 #include "unit/dispatch_fakes.h"
 
 static int begin(void **state)
@@ -103,6 +104,83 @@ static void the_window_asked_for_is_twice_what_may_be_in_flight(void **state)
 	fake_subscribe();
 	assert_int_equal(fake.spec.window, 200);
 	assert_int_equal(fake.spec.window_bytes, 1 << 20);
+}
+
+/* ---- filters -------------------------------------------------------------- */
+
+static struct weir_arena filter_arena;
+
+/* The subscription wants the event whose id is "1", only or not at all. */
+static void set_filter(bool only)
+{
+	struct weir_filter_builder *builder;
+
+	weir_arena_init(&filter_arena, 0);
+	assert_int_equal(weir_filter_builder_new(&filter_arena, &builder), WEIR_OK);
+	if (!only)
+		assert_int_equal(weir_filter_begin(builder, WEIR_FILTER_NOT, NULL), WEIR_OK);
+	assert_int_equal(weir_filter_add_match(builder, WEIR_FILTER_EXACT, WEIR_STR("id"), WEIR_STR("1"), NULL),
+			 WEIR_OK);
+	if (!only)
+		assert_int_equal(weir_filter_end(builder, NULL), WEIR_OK);
+	assert_int_equal(weir_filter_finish(builder, &fake.settings.filter, NULL), WEIR_OK);
+	weir_filter_builder_free(builder);
+}
+
+static void an_event_that_does_not_pass_is_acked_without_a_post(void **state)
+{
+	(void)state;
+	set_filter(false);
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_deliver("2", NULL);
+	fake_turn();
+	assert_posts(1, "2");
+	assert_int_equal(fake.ack_count, 1);
+	assert_string_equal(fake.acked[0], "1");
+	assert_int_equal(fake_figures().filtered, 1);
+	assert_int_equal(fake_figures().delivered, 0);
+	weir_arena_fini(&filter_arena);
+}
+
+static void what_does_not_pass_waits_for_nobody(void **state)
+{
+	(void)state;
+	set_filter(true);
+	fake_subscribe();
+	fake_deliver("1", "k");
+	fake_deliver("2", "k");
+	fake_turn();
+	assert_posts(1, "1"); /* not answered yet, and 2 is behind it in its lane */
+	assert_int_equal(fake.ack_count, 1);
+	assert_string_equal(fake.acked[0], "2");
+	weir_arena_fini(&filter_arena);
+}
+
+static void a_record_that_is_no_event_is_not_filtered_away(void **state)
+{
+	(void)state;
+	set_filter(true);
+	fake_subscribe();
+	fake_deliver_poison();
+	fake_wait_quarantined(1);
+	assert_int_equal(fake_figures().filtered, 0);
+	weir_arena_fini(&filter_arena);
+}
+
+static void an_event_that_could_not_be_decoded_at_first_is_filtered_later(void **state)
+{
+	(void)state;
+	set_filter(false);
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	weir_mem_fail(1, 0); /* in the scratch event's first decoding */
+	fake_turn();
+	weir_mem_fail(0, 0);
+	fake_turn();
+	assert_int_equal(fake.post_count, 0);
+	assert_int_equal(fake_figures().filtered, 1);
+	weir_arena_fini(&filter_arena);
 }
 
 /* ---- order ---------------------------------------------------------------- */
@@ -859,6 +937,10 @@ int main(void)
 		TEST(acks_of_one_turn_are_settled_in_one_call),
 		TEST(a_stale_ack_is_counted),
 		TEST(the_window_asked_for_is_twice_what_may_be_in_flight),
+		TEST(an_event_that_does_not_pass_is_acked_without_a_post),
+		TEST(what_does_not_pass_waits_for_nobody),
+		TEST(a_record_that_is_no_event_is_not_filtered_away),
+		TEST(an_event_that_could_not_be_decoded_at_first_is_filtered_later),
 		TEST(one_key_is_serial_and_keys_are_parallel),
 		TEST(keys_are_found_in_the_event_where_the_backend_keeps_none),
 		TEST(a_key_that_waits_for_a_retry_blocks_only_itself),
