@@ -48,7 +48,7 @@ def bento(program, kind, folder, sink, options):
         die(f"bento has nothing that keeps events like {kind.name}")
     (folder / "streams").mkdir()
     for name, stream in streams.items():
-        (folder / "streams" / f"{name}.json").write_text(json.dumps(stream))
+        (folder / "streams" / f"{name}.yaml").write_text(json.dumps(stream))
     (folder / "main.json").write_text(json.dumps({"http": {"address": f"127.0.0.1:{port}"}, "logger": {"level": "WARN"}}))
     command = [program, "-c", folder / "main.json", "streams", *sorted((folder / "streams").iterdir())]
     return Peer(command, folder, port, "/in/events", lambda: http_get(port, "/ready")[0] == 200)
