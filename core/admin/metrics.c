@@ -31,6 +31,11 @@ static const struct row server_rows[] = {
 	{ "weir_http_requests_malformed", COUNTER, SERVER(malformed),
 	  "Requests that the server itself answered with 4xx or 5xx." },
 	{ "weir_http_timeouts", COUNTER, SERVER(timeouts), "Requests that were not there whole in time." },
+	{ "weir_http_tls_handshakes", COUNTER, SERVER(handshakes), "TLS handshakes that were done." },
+	{ "weir_http_tls_handshakes_failed", COUNTER, SERVER(handshakes_failed),
+	  "TLS handshakes that failed or took too long." },
+	{ "weir_http_tls_certificate_expiry_timestamp_seconds", GAUGE, SERVER(certificate_expiry),
+	  "When the server's certificate ends; 0: there is no TLS." },
 	{ "weir_http_received_bytes", COUNTER, SERVER(bytes_in), "Bytes received." },
 };
 

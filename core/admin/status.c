@@ -241,6 +241,8 @@ static struct json_object *server_object(struct builder *builder, const struct w
 	add_uint(builder, object, "malformed", figures->malformed);
 	add_uint(builder, object, "timeouts", figures->timeouts);
 	add_uint(builder, object, "bytesIn", figures->bytes_in);
+	add_uint(builder, object, "tlsHandshakes", figures->handshakes);
+	add_uint(builder, object, "tlsHandshakesFailed", figures->handshakes_failed);
 	return object;
 }
 

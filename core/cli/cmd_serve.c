@@ -63,6 +63,11 @@ static uint16_t dispatcher_port(const void *of, size_t index)
 	return weir_dispatcher_port(of, index);
 }
 
+static uint16_t tls_port(const void *of, size_t index)
+{
+	return weir_dispatcher_tls_port(of, index);
+}
+
 static uint16_t admin_port(const void *of, size_t index)
 {
 	return weir_admin_port(of, index);
@@ -118,11 +123,16 @@ static void log_ready(const struct serve *serve)
 {
 	struct ready ready = { .serve = serve };
 	const char *admin = weir_config_get(serve->config, "dispatcher.admin");
+	const char *tls = weir_config_get(serve->config, "dispatcher.tls.listen");
 
 	weir_dynbuf_init(&ready.line, READY_LINE_MAX);
 	weir_dynbuf_add_text(&ready.line, "ready: events on ");
 	add_addresses(&ready.line, weir_config_get(serve->config, "dispatcher.listen"), dispatcher_port,
 		      serve->dispatcher);
+	if (tls && *tls) {
+		weir_dynbuf_add_text(&ready.line, ", with TLS on ");
+		add_addresses(&ready.line, tls, tls_port, serve->dispatcher);
+	}
 	if (admin && *admin) {
 		weir_dynbuf_add_text(&ready.line, "; admin on ");
 		add_addresses(&ready.line, admin, admin_port, serve->admin);

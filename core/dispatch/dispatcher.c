@@ -38,8 +38,8 @@ static int make_ingresses(struct weir_dispatcher *dispatcher, struct weir_error 
 }
 
 /* All ingresses listen on one address. The first may be given any free port; the others then take the same. */
-static int listen_on(struct weir_dispatcher *dispatcher, struct weir_buf address, uint16_t *port,
-		     struct weir_error *err)
+static int listen_on(struct weir_dispatcher *dispatcher, struct weir_buf address, struct weir_tls_slot *tls,
+		     uint16_t *port, struct weir_error *err)
 {
 	char text[300];
 	const char *end = memrchr(address.ptr, ':', address.len);
@@ -47,10 +47,10 @@ static int listen_on(struct weir_dispatcher *dispatcher, struct weir_buf address
 	int code = WEIR_OK;
 
 	if (address.len >= sizeof text - 6)
-		return weir_fail(err, WEIR_EINVAL, "dispatcher.listen: an address is too long");
+		return weir_fail(err, WEIR_EINVAL, "dispatcher%s.listen: an address is too long", tls ? ".tls" : "");
 	snprintf(text, sizeof text, "%.*s", (int)address.len, (const char *)address.ptr);
 	for (size_t i = 0; i < dispatcher->ingress_count && !code; i++) {
-		code = weir_ingress_listen(dispatcher->ingresses[i], text, i == 0 ? port : NULL, err);
+		code = weir_ingress_listen(dispatcher->ingresses[i], text, tls, i == 0 ? port : NULL, err);
 		snprintf(text, sizeof text, "%.*s:%u", host_len, (const char *)address.ptr, *port);
 	}
 	if (code == WEIR_EBUSY) { /* that is what a backend says of a store; an address in use is not one */
@@ -61,14 +61,26 @@ static int listen_on(struct weir_dispatcher *dispatcher, struct weir_buf address
 	return code;
 }
 
-static int start_ingresses(struct weir_dispatcher *dispatcher, struct weir_error *err)
+static int listen_on_all(struct weir_dispatcher *dispatcher, const char *addresses, struct weir_tls_slot *tls,
+			 uint16_t ports[WEIR_DISPATCH_LISTEN_MAX], struct weir_error *err)
 {
-	struct weir_buf rest = weir_str(dispatcher->settings.listen), address;
+	struct weir_buf rest = weir_str(addresses ? addresses : ""), address;
 	size_t count = 0;
 	int code = WEIR_OK;
 
-	while (!code && count < WEIR_DISPATCH_LISTEN_MAX && weir_str_split(&rest, ',', &address))
-		code = listen_on(dispatcher, weir_str_trim(address), &dispatcher->ports[count++], err);
+	while (!code && count < WEIR_DISPATCH_LISTEN_MAX && rest.len && weir_str_split(&rest, ',', &address))
+		code = listen_on(dispatcher, weir_str_trim(address), tls, &ports[count++], err);
+	return code;
+}
+
+static int start_ingresses(struct weir_dispatcher *dispatcher, struct weir_error *err)
+{
+	const struct weir_dispatch_settings *settings = &dispatcher->settings;
+	int code = listen_on_all(dispatcher, settings->listen, NULL, dispatcher->ports, err);
+
+	if (!code)
+		code = listen_on_all(dispatcher, settings->listen_tls, &dispatcher->tls,
+				     dispatcher->ports + WEIR_DISPATCH_LISTEN_MAX, err);
 	for (size_t i = 0; i < dispatcher->ingress_count && !code; i++)
 		code = weir_ingress_start(dispatcher->ingresses[i], err);
 	return code;
@@ -93,7 +105,11 @@ static int start(struct weir_dispatcher *dispatcher, const weir_config *config, 
 
 	dispatcher->drain_timeout_ms = weir_config_get_duration(config, "dispatcher.drainTimeout");
 	if (!code)
+		code = weir_identity_load(config, &dispatcher->tls.current, err);
+	if (!code)
 		code = weir_worker_init(&dispatcher->keeper, err);
+	if (!code)
+		weir_identity_warn(dispatcher->tls.current, config);
 	if (!code)
 		code = make_delivery(dispatcher, err);
 	/* Subscriptions first, so that none misses the first event taken. */
@@ -119,6 +135,7 @@ int weir_dispatcher_start(const weir_config *config, weir_runtime *runtime, stru
 		return weir_fail(err, WEIR_ENOMEM, "out of memory for the dispatcher");
 	dispatcher->runtime = runtime;
 	pthread_mutex_init(&dispatcher->lock, NULL);
+	weir_tls_slot_init(&dispatcher->tls);
 	pthread_cond_init(&dispatcher->left, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -162,6 +179,7 @@ void weir_dispatcher_free(struct weir_dispatcher *dispatcher)
 	weir_worker_fini(&dispatcher->keeper);
 	weir_mem_free(dispatcher->ingresses);
 	weir_mem_free(dispatcher->delivery_loops);
+	weir_tls_slot_fini(&dispatcher->tls);
 	pthread_cond_destroy(&dispatcher->idle);
 	pthread_cond_destroy(&dispatcher->left);
 	pthread_mutex_destroy(&dispatcher->lock);
@@ -178,15 +196,24 @@ struct weir_loop *weir_dispatcher_loop(struct weir_dispatcher *dispatcher)
 int weir_dispatcher_reconfigure(struct weir_dispatcher *dispatcher, const weir_config *config, struct weir_error *err)
 {
 	const weir_config *before = dispatcher->topology->config;
-	int code;
+	struct weir_tls *tls;
+	int code = weir_identity_load(config, &tls, err);
 
+	if (code)
+		return code;
 	weir_runtime_configure(dispatcher->runtime, config);
 	code = weir_dispatcher_change(dispatcher, config, err);
-	if (code)
+	if (code) {
 		weir_runtime_configure(dispatcher->runtime, before);
-	else
-		dispatcher->drain_timeout_ms = weir_config_get_duration(config, "dispatcher.drainTimeout");
-	return code;
+		weir_tls_unref(tls);
+		return code;
+	}
+	/* Connections that are open keep the identity that they began with. */
+	weir_identity_warn(tls, config);
+	if (tls)
+		weir_tls_slot_put(&dispatcher->tls, tls);
+	dispatcher->drain_timeout_ms = weir_config_get_duration(config, "dispatcher.drainTimeout");
+	return WEIR_OK;
 }
 
 bool weir_dispatcher_uses(const struct weir_dispatcher *dispatcher, const weir_config *config)
@@ -199,4 +226,9 @@ bool weir_dispatcher_uses(const struct weir_dispatcher *dispatcher, const weir_c
 uint16_t weir_dispatcher_port(const struct weir_dispatcher *dispatcher, size_t index)
 {
 	return index < WEIR_DISPATCH_LISTEN_MAX ? dispatcher->ports[index] : 0;
+}
+
+uint16_t weir_dispatcher_tls_port(const struct weir_dispatcher *dispatcher, size_t index)
+{
+	return index < WEIR_DISPATCH_LISTEN_MAX ? dispatcher->ports[WEIR_DISPATCH_LISTEN_MAX + index] : 0;
 }

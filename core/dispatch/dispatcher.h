@@ -49,6 +49,8 @@ bool weir_dispatcher_uses(const struct weir_dispatcher *dispatcher, const weir_c
 
 /* The port of listen address number `index`; 0 behind the last. */
 uint16_t weir_dispatcher_port(const struct weir_dispatcher *dispatcher, size_t index);
+/* ... and of those with TLS. */
+uint16_t weir_dispatcher_tls_port(const struct weir_dispatcher *dispatcher, size_t index);
 
 /*
  * SIGTERM: stops accepting, pauses subscriptions, lets what is in flight finish
@@ -117,6 +119,8 @@ void weir_dispatcher_visit(struct weir_dispatcher *dispatcher,
 /* HTTP server counters over all ingress loops. */
 struct weir_ingress_server_figures {
 	uint64_t connections, accepted, refused, requests, malformed, timeouts, bytes_in;
+	uint64_t handshakes, handshakes_failed;
+	uint64_t certificate_expiry; /* seconds since 1970; 0: there is no TLS */
 };
 void weir_dispatcher_server_figures(struct weir_dispatcher *dispatcher, struct weir_ingress_server_figures *ret);
 

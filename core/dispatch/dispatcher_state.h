@@ -18,6 +18,7 @@
 #include "dispatch/adapter.h"
 #include "dispatch/dispatcher.h"
 #include "dispatch/egress.h"
+#include "dispatch/identity.h"
 #include "dispatch/ingress.h"
 #include "dispatch/quarantine.h"
 #include "dispatch/route.h"
@@ -66,7 +67,8 @@ struct weir_dispatcher {
 	size_t next_loop; /* of the next subscription */
 	struct weir_ingress **ingresses;
 	size_t ingress_count;
-	uint16_t ports[WEIR_DISPATCH_LISTEN_MAX];
+	struct weir_tls_slot tls;
+	uint16_t ports[2 * WEIR_DISPATCH_LISTEN_MAX]; /* those with TLS from the middle on */
 
 	pthread_mutex_t lock;
 	pthread_cond_t idle; /* `busy` became 0; on the monotonic clock */

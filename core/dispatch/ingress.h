@@ -52,8 +52,9 @@ struct weir_ingress;
 
 /* Everything in `options` is borrowed until it is freed, the router until there is another one. */
 int weir_ingress_new(const struct weir_ingress_options *options, struct weir_ingress **ret, struct weir_error *err);
-/* As weir_http_server_listen(). Before it is started. */
-int weir_ingress_listen(struct weir_ingress *ingress, const char *address, uint16_t *port, struct weir_error *err);
+/* As weir_http_server_listen(), with TLS if `tls` is not NULL. Before it is started. */
+int weir_ingress_listen(struct weir_ingress *ingress, const char *address, struct weir_tls_slot *tls, uint16_t *port,
+			struct weir_error *err);
 int weir_ingress_start(struct weir_ingress *ingress, struct weir_error *err);
 struct weir_worker *weir_ingress_worker(struct weir_ingress *ingress);
 /* On its loop: from the next request on it looks in another router. Bodies may be as long as `max_body_bytes`. */

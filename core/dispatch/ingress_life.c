@@ -44,8 +44,11 @@ int weir_ingress_new(const struct weir_ingress_options *options, struct weir_ing
 	return code;
 }
 
-int weir_ingress_listen(struct weir_ingress *ingress, const char *address, uint16_t *port, struct weir_error *err)
+int weir_ingress_listen(struct weir_ingress *ingress, const char *address, struct weir_tls_slot *tls, uint16_t *port,
+			struct weir_error *err)
 {
+	if (tls)
+		return weir_http_server_listen_tls(ingress->server, tls, address, port, err);
 	return weir_http_server_listen(ingress->server, address, port, err);
 }
 
@@ -169,4 +172,6 @@ void weir_ingress_add_server_figures(const struct weir_ingress *ingress, struct 
 	ret->malformed += weir_figure_get(&stats->malformed);
 	ret->timeouts += weir_figure_get(&stats->timeouts);
 	ret->bytes_in += weir_figure_get(&stats->bytes_in);
+	ret->handshakes += weir_figure_get(&stats->handshakes);
+	ret->handshakes_failed += weir_figure_get(&stats->handshakes_failed);
 }

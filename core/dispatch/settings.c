@@ -108,6 +108,7 @@ int weir_dispatch_settings_read(const weir_config *config, struct weir_dispatch_
 
 	memset(ret, 0, sizeof *ret);
 	ret->listen = weir_config_get(config, "dispatcher.listen");
+	ret->listen_tls = weir_config_get(config, "dispatcher.tls.listen");
 	ret->ingress_loops = loops(config, "dispatcher.ingressLoops");
 	ret->delivery_loops = loops(config, "dispatcher.deliveryLoops");
 	ret->batch = weir_config_get_bool(config, "dispatcher.batch");

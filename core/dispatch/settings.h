@@ -15,6 +15,7 @@
 
 struct weir_dispatch_settings {
 	const char *listen; /* comma-separated addresses; borrowed from the configuration, for the start only */
+	const char *listen_tls; /* the same; "" or NULL: none */
 	size_t ingress_loops;
 	size_t delivery_loops; /* at most; no more than there are subscriptions are started */
 	bool batch;

@@ -80,4 +80,5 @@ void weir_dispatcher_server_figures(struct weir_dispatcher *dispatcher, struct w
 	*ret = (struct weir_ingress_server_figures){ 0 };
 	for (size_t i = 0; i < dispatcher->ingress_count; i++)
 		weir_ingress_add_server_figures(dispatcher->ingresses[i], ret);
+	ret->certificate_expiry = weir_tls_slot_expiry(&dispatcher->tls);
 }

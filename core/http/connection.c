@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "http/server_state.h"
 #include "http/stream.h"
+#include "http/tls_session.h"
 
 enum {
 	STEPS_PER_TURN = 16, /* reads or requests; then the others have their turn */
@@ -23,12 +24,19 @@ WEIR_HTTP_PROBLEM(too_slow, 408, "request_timeout", "The request did not arrive 
 
 /* ---- time ------------------------------------------------------------------ */
 
+static bool is_shaking_hands(const struct weir_http_connection *connection)
+{
+	return connection->tls && !weir_tls_session_is_open(connection->tls);
+}
+
 static int64_t read_deadline(const struct weir_http_connection *connection)
 {
 	const struct weir_http_limits *limits = &connection->server->limits;
 	const struct weir_http_request *request = connection->request;
 	int64_t part, whole;
 
+	if (is_shaking_hands(connection))
+		return weir_clock_after_ms(connection->since_ns, limits->header_timeout_ms);
 	if (!request || weir_http_parser_idle(&request->parser))
 		return weir_clock_after_ms(connection->since_ns, limits->idle_timeout_ms);
 	whole = weir_clock_after_ms(request->started_ns, limits->request_timeout_ms);
@@ -105,6 +113,8 @@ void weir_http_connection_close(struct weir_http_connection *connection)
 		return;
 	weir_loop_unwatch(server->loop, &connection->watch);
 	weir_loop_timer_cancel(server->loop, &connection->timer);
+	weir_tls_session_free(connection->tls);
+	connection->tls = NULL;
 	close(connection->watch.fd);
 	detach(connection);
 	weir_http_output_fini(&connection->output);
@@ -120,12 +130,15 @@ static void reset_connection(struct weir_http_connection *connection)
 {
 	struct linger linger = { 1, 0 };
 
+	/* Nothing more is said, not even goodbye. */
 	setsockopt(connection->watch.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 	weir_http_connection_close(connection);
 }
 
 static void linger(struct weir_http_connection *connection)
 {
+	if (connection->tls)
+		weir_tls_session_end(connection->tls);
 	shutdown(connection->watch.fd, SHUT_WR);
 	connection->state = WEIR_HTTP_LINGERING;
 	weir_http_connection_progressed(connection);
@@ -281,6 +294,16 @@ void weir_http_connection_resumed(struct weir_http_connection *connection)
 	advance(connection);
 }
 
+static bool watch_for(struct weir_http_connection *connection, uint32_t events)
+{
+	return weir_loop_rewatch(connection->server->loop, &connection->watch, events) == WEIR_OK;
+}
+
+bool weir_http_connection_wait_for_room(struct weir_http_connection *connection)
+{
+	return watch_for(connection, READ_EVENTS | EPOLLOUT);
+}
+
 /* ---- writing ---------------------------------------------------------------------- */
 
 size_t weir_http_connection_pending(const struct weir_http_connection *connection)
@@ -288,9 +311,9 @@ size_t weir_http_connection_pending(const struct weir_http_connection *connectio
 	return weir_http_output_pending(&connection->output);
 }
 
-static bool watch_for(struct weir_http_connection *connection, uint32_t events)
+static struct weir_http_wire wire_of(const struct weir_http_connection *connection)
 {
-	return weir_loop_rewatch(connection->server->loop, &connection->watch, events) == WEIR_OK;
+	return (struct weir_http_wire){ connection->watch.fd, connection->tls };
 }
 
 void weir_http_connection_send(struct weir_http_connection *connection, struct iovec *parts, int count)
@@ -299,7 +322,7 @@ void weir_http_connection_send(struct weir_http_connection *connection, struct i
 	int rc = WEIR_EIO;
 
 	if (!connection->broken)
-		rc = weir_http_output_send(&connection->output, connection->watch.fd, parts, count);
+		rc = weir_http_output_send(&connection->output, wire_of(connection), parts, count);
 	if (rc == WEIR_OK || (rc == WEIR_EAGAIN && waited))
 		return;
 	if (rc != WEIR_EAGAIN || !watch_for(connection, READ_EVENTS | EPOLLOUT)) {
@@ -314,7 +337,7 @@ void weir_http_connection_send(struct weir_http_connection *connection, struct i
 static void flush(struct weir_http_connection *connection)
 {
 	size_t progress;
-	int rc = weir_http_output_flush(&connection->output, connection->watch.fd, &progress);
+	int rc = weir_http_output_flush(&connection->output, wire_of(connection), &progress);
 
 	if (progress)
 		weir_http_connection_progressed(connection);
@@ -350,6 +373,9 @@ static void on_ready(struct weir_watch *watch, uint32_t events)
 		connection->hangup = true;
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		connection->readable = true;
+	/* A handshake may have waited for room. */
+	if (connection->tls && events & EPOLLOUT)
+		connection->readable = true;
 	connection->running = true;
 	if (is_gone(connection, events))
 		weir_http_connection_close(connection);
@@ -361,11 +387,14 @@ static void on_ready(struct weir_watch *watch, uint32_t events)
 static void expire(struct weir_http_connection *connection)
 {
 	bool reading = connection->state == WEIR_HTTP_READING;
+	bool shaking = is_shaking_hands(connection);
 	bool idle = is_idle(connection);
 
-	if (!idle && connection->state != WEIR_HTTP_LINGERING)
+	if (shaking)
+		weir_http_count(&connection->server->stats.handshakes_failed, 1);
+	if ((!idle || shaking) && connection->state != WEIR_HTTP_LINGERING)
 		weir_http_count(&connection->server->stats.timeouts, 1);
-	if (reading && !idle)
+	if (reading && !idle && !shaking)
 		weir_http_connection_refuse(connection, &too_slow);
 	else if (reading || connection->state == WEIR_HTTP_LINGERING)
 		weir_http_connection_close(connection);
@@ -383,17 +412,20 @@ static void on_timer(struct weir_timer *timer)
 	leave(connection, false);
 }
 
-void weir_http_connection_open(struct weir_http_server *server, int fd, struct weir_http_peer *peer)
+void weir_http_connection_open(struct weir_http_server *server, int fd, struct weir_http_peer *peer,
+			       struct weir_tls_session *tls)
 {
 	struct weir_http_connection *connection = weir_mem_zalloc(1, sizeof *connection);
 
 	if (!connection) {
+		weir_tls_session_free(tls);
 		close(fd);
 		weir_http_peers_give(&server->peers, peer);
 		return;
 	}
 	connection->server = server;
 	connection->peer = peer;
+	connection->tls = tls;
 	connection->watch.fd = fd;
 	connection->watch.ready = on_ready;
 	connection->timer.fire = on_timer;

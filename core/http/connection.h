@@ -13,6 +13,8 @@
  * epoll is edge-triggered: `readable` remembers an edge until a read says that
  * there is no more. So nothing is told to epoll again for a request, and bytes
  * of the next one wait in the kernel while this one is handled.
+ *
+ * With TLS a connection reads (nothing, so far) until the handshake is done.
  */
 #ifndef WEIR_HTTP_CONNECTION_H
 #define WEIR_HTTP_CONNECTION_H
@@ -43,6 +45,7 @@ struct weir_http_connection {
 	struct weir_http_request *request;
 	struct weir_http_stream *stream;
 	struct weir_http_peer *peer;
+	struct weir_tls_session *tls; /* NULL: plain */
 	struct weir_http_output output;
 	LIST_ENTRY(weir_http_connection) all;
 	TAILQ_ENTRY(weir_http_connection) resume;
@@ -60,8 +63,9 @@ struct weir_http_connection {
 LIST_HEAD(weir_http_connections, weir_http_connection);
 TAILQ_HEAD(weir_http_resumes, weir_http_connection);
 
-/* Takes `fd` and `peer` over, also on failure. */
-void weir_http_connection_open(struct weir_http_server *server, int fd, struct weir_http_peer *peer);
+/* Takes `fd`, `peer` and `tls` over, also on failure. `tls` NULL: plain. */
+void weir_http_connection_open(struct weir_http_server *server, int fd, struct weir_http_peer *peer,
+			       struct weir_tls_session *tls);
 /* At once, whatever it is doing. A request that the handler has is orphaned; a stream is told. */
 void weir_http_connection_close(struct weir_http_connection *connection);
 /* Closes it if nothing of a request has come; used while the server drains. */
@@ -84,6 +88,8 @@ void weir_http_connection_refuse(struct weir_http_connection *connection, const 
 bool weir_http_connection_read(struct weir_http_connection *connection);
 /* One read of what nobody wants; false likewise. */
 bool weir_http_connection_throw_away(struct weir_http_connection *connection);
+/* Makes epoll tell when the socket can be written to. */
+bool weir_http_connection_wait_for_room(struct weir_http_connection *connection);
 /* Something came or went: timeouts that look for progress start anew. */
 void weir_http_connection_progressed(struct weir_http_connection *connection);
 /* The request that was answered goes; bytes behind it stay unless `all`. */

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/server_state.h"
+#include "http/tls_session.h"
 
 enum { ACCEPTS_PER_TURN = 64, PAUSE_MS = 100, QUIET_MS = 60000 };
 
@@ -28,10 +29,12 @@ static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\n"
 _Static_assert(sizeof REFUSAL - 1 == 79, "Content-Length of the refusal");
 
 /* Reads what is there already, so that closing is not a reset that takes the answer along. */
-static void turn_away(struct weir_http_server *server, int fd)
+static void turn_away(const struct weir_http_listener *listener, int fd)
 {
+	struct weir_http_server *server = listener->server;
+
 	weir_http_count(&server->stats.refused, 1);
-	if (recv(fd, server->trash, sizeof server->trash, MSG_DONTWAIT) != 0)
+	if (recv(fd, server->trash, sizeof server->trash, MSG_DONTWAIT) != 0 && !listener->tls)
 		(void)!send(fd, refusal, sizeof refusal - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
 }
@@ -45,16 +48,33 @@ static bool is_full(const struct weir_http_server *server, int fd)
 	return atomic_load_explicit(&server->stats.connections, memory_order_relaxed) >= limits->max_connections;
 }
 
-static void admit(struct weir_http_server *server, int fd, const struct sockaddr_storage *address)
+static void open_tls(struct weir_http_listener *listener, int fd, struct weir_http_peer *peer)
 {
+	struct weir_tls *identity = weir_tls_slot_get(listener->tls);
+	struct weir_tls_session *session = identity ? weir_tls_session_new(identity, fd) : NULL;
+
+	if (session) {
+		weir_http_connection_open(listener->server, fd, peer, session);
+		return;
+	}
+	weir_http_count(&listener->server->stats.refused, 1);
+	weir_http_peers_give(&listener->server->peers, peer);
+	close(fd);
+}
+
+static void admit(struct weir_http_listener *listener, int fd, const struct sockaddr_storage *address)
+{
+	struct weir_http_server *server = listener->server;
 	const struct weir_http_limits *limits = &server->limits;
 	struct weir_http_peer *peer = NULL;
 
 	if (is_full(server, fd) ||
 	    weir_http_peers_take(&server->peers, address, limits->max_connections_per_peer, &peer) != WEIR_OK)
-		turn_away(server, fd);
+		turn_away(listener, fd);
+	else if (listener->tls)
+		open_tls(listener, fd, peer);
 	else
-		weir_http_connection_open(server, fd, peer);
+		weir_http_connection_open(server, fd, peer, NULL);
 }
 
 static void pause_accepting(struct weir_http_listener *listener, int error)
@@ -71,7 +91,7 @@ static void pause_accepting(struct weir_http_listener *listener, int error)
 		close(server->reserve_fd);
 		fd = accept4(listener->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0)
-			turn_away(server, fd);
+			turn_away(listener, fd);
 		server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	}
 	/* Without the timer nothing would resume: then better try again at once. */
@@ -95,7 +115,7 @@ static bool accept_one(struct weir_http_listener *listener)
 	int fd = accept4(listener->watch.fd, sockaddr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd >= 0) {
-		admit(listener->server, fd, &address);
+		admit(listener, fd, &address);
 		return true;
 	}
 	switch (errno) {
@@ -122,7 +142,7 @@ static void on_ready(struct weir_watch *watch, uint32_t events)
 		i++;
 }
 
-int weir_http_listener_open(struct weir_http_server *server, int fd, struct weir_error *err)
+int weir_http_listener_open(struct weir_http_server *server, int fd, struct weir_tls_slot *tls, struct weir_error *err)
 {
 	struct weir_http_listener *listener = weir_mem_zalloc(1, sizeof *listener);
 	int rc;
@@ -132,6 +152,7 @@ int weir_http_listener_open(struct weir_http_server *server, int fd, struct weir
 		return weir_fail(err, WEIR_ENOMEM, "no memory to listen");
 	}
 	listener->server = server;
+	listener->tls = tls;
 	listener->watch.fd = fd;
 	listener->watch.ready = on_ready;
 	listener->pause.fire = on_pause_over;

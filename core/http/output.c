@@ -27,10 +27,11 @@ size_t weir_http_output_pending(const struct weir_http_output *output)
 }
 
 /* -1: the connection is lost. */
-static ssize_t send_now(int fd, struct iovec *parts, int count)
+static ssize_t send_now(struct weir_http_wire wire, struct iovec *parts, int count)
 {
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = (size_t)count };
-	ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+	ssize_t sent =
+	    wire.tls ? weir_tls_session_send(wire.tls, parts, count) : sendmsg(wire.fd, &message, MSG_NOSIGNAL);
 
 	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -49,14 +50,14 @@ static int keep(struct weir_http_output *output, const struct iovec *parts, int 
 	return output->kept.failed ? WEIR_ENOMEM : WEIR_EAGAIN;
 }
 
-int weir_http_output_send(struct weir_http_output *output, int fd, struct iovec *parts, int count)
+int weir_http_output_send(struct weir_http_output *output, struct weir_http_wire wire, struct iovec *parts, int count)
 {
 	size_t total = 0;
 	ssize_t sent;
 
 	if (weir_http_output_pending(output))
 		return keep(output, parts, count, 0);
-	sent = send_now(fd, parts, count);
+	sent = send_now(wire, parts, count);
 	if (sent < 0)
 		return WEIR_EIO;
 	for (int i = 0; i < count; i++)
@@ -64,10 +65,10 @@ int weir_http_output_send(struct weir_http_output *output, int fd, struct iovec 
 	return (size_t)sent == total ? WEIR_OK : keep(output, parts, count, (size_t)sent);
 }
 
-int weir_http_output_flush(struct weir_http_output *output, int fd, size_t *progress)
+int weir_http_output_flush(struct weir_http_output *output, struct weir_http_wire wire, size_t *progress)
 {
 	struct iovec part = { output->kept.ptr + output->sent, weir_http_output_pending(output) };
-	ssize_t sent = part.iov_len ? send_now(fd, &part, 1) : 0;
+	ssize_t sent = part.iov_len ? send_now(wire, &part, 1) : 0;
 
 	*progress = sent > 0 ? (size_t)sent : 0;
 	if (sent < 0)

@@ -85,7 +85,16 @@ int weir_http_server_listen(struct weir_http_server *server, const char *address
 	int fd;
 	int rc = weir_http_listen_socket(address, &fd, port, err);
 
-	return rc == WEIR_OK ? weir_http_listener_open(server, fd, err) : rc;
+	return rc == WEIR_OK ? weir_http_listener_open(server, fd, NULL, err) : rc;
+}
+
+int weir_http_server_listen_tls(struct weir_http_server *server, struct weir_tls_slot *slot, const char *address,
+				uint16_t *port, struct weir_error *err)
+{
+	int fd;
+	int rc = weir_http_listen_socket(address, &fd, port, err);
+
+	return rc == WEIR_OK ? weir_http_listener_open(server, fd, slot, err) : rc;
 }
 
 void weir_http_server_limit_body(struct weir_http_server *server, uint64_t max_body_bytes)

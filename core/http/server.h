@@ -21,6 +21,7 @@
 #include <weir/error.h>
 
 #include "base/loop.h"
+#include "http/tls.h"
 
 /* 0 takes the default. */
 struct weir_http_limits {
@@ -34,7 +35,7 @@ struct weir_http_limits {
 	uint32_t max_fd;                /* none; connections beyond this descriptor: closed with 503 */
 	uint64_t max_buffered_bytes;    /* 67108864: request bytes held over all connections; more: 503 */
 	uint32_t max_keepalive_requests;/* 1000, then Connection: close */
-	uint32_t header_timeout_ms;     /* 10000 from the first byte; then 408 */
+	uint32_t header_timeout_ms;     /* 10000 from the first byte; then 408. Of a TLS handshake; then closed */
 	uint32_t body_idle_timeout_ms;  /* 10000 between bytes; then 408 */
 	uint32_t request_timeout_ms;    /* 60000 for the whole request; then 408 */
 	uint32_t idle_timeout_ms;       /* 60000 between requests; then closed */
@@ -110,6 +111,8 @@ struct weir_http_server_stats {
 	_Atomic uint64_t malformed;        /* answered by the server itself with 4xx or 5xx */
 	_Atomic uint64_t timeouts;
 	_Atomic uint64_t bytes_in;
+	_Atomic uint64_t handshakes;        /* of TLS, that were done */
+	_Atomic uint64_t handshakes_failed; /* or took too long */
 };
 
 struct weir_http_server;
@@ -130,6 +133,12 @@ int weir_http_server_new(struct weir_loop *loop, const struct weir_http_server_o
  */
 int weir_http_server_listen(struct weir_http_server *server, const char *address, uint16_t *port,
                             struct weir_error *err);
+/*
+ * The same with TLS. Each new connection gets the identity that `slot`, which is
+ * borrowed, has then; while it has none, connections are closed.
+ */
+int weir_http_server_listen_tls(struct weir_http_server *server, struct weir_tls_slot *slot, const char *address,
+                                uint16_t *port, struct weir_error *err);
 const struct weir_http_server_stats *weir_http_server_stats(const struct weir_http_server *server);
 /* From the next request on. */
 void weir_http_server_limit_body(struct weir_http_server *server, uint64_t max_body_bytes);

@@ -28,6 +28,8 @@ struct weir_http_server {
 	struct weir_http_peers peers;
 	struct weir_http_writer writer;
 	int reserve_fd; /* given up for a moment when there is no other */
+	int64_t shaken_ns; /* the turn that `shaken` counts handshakes of */
+	uint32_t shaken;
 	bool draining;
 	void (*drained)(void *ctx);
 	void *drained_ctx;

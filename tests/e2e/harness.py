@@ -257,6 +257,8 @@ class Weir:
                     found = re.search(r"ready: events on [^;]*?:(\d+)[^;]*(?:; admin on \S+?:(\d+))?", line)
                     if found:
                         self.port, self.admin_port = int(found[1]), int(found[2] or 0)
+                        tls = re.search(r", with TLS on [^;]*?:(\d+)", line)
+                        self.tls_port = int(tls[1]) if tls else 0
                         self.ready_line = line
                     self.changed.notify_all()
         process.wait()

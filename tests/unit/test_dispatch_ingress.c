@@ -72,6 +72,13 @@ int weir_http_server_listen(struct weir_http_server *server, const char *address
 	return WEIR_OK;
 }
 
+int weir_http_server_listen_tls(struct weir_http_server *server, struct weir_tls_slot *slot, const char *address,
+				uint16_t *port, struct weir_error *err)
+{
+	(void)slot;
+	return weir_http_server_listen(server, address, port, err);
+}
+
 const struct weir_http_server_stats *weir_http_server_stats(const struct weir_http_server *server)
 {
 	return &server->stats;
