@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "admin/metrics.h"
+#include "admin/reload_state.h"
 #include "admin/snapshot.h"
 #include "admin/status.h"
 #include "admin/tail.h"
@@ -32,6 +33,7 @@ struct weir_admin {
 	struct weir_loop *loop; /* NULL: no address is configured, there is no server */
 	struct weir_http_server *server;
 	struct weir_admin_tails *tails;
+	struct weir_admin_reloads reloads;
 	pthread_t thread;
 	bool running;
 	struct weir_task stop;
@@ -56,14 +58,15 @@ static void respond_no_memory(struct weir_http_request *request)
 	weir_http_respond_error(request, 503, "overloaded", "out of memory for the answer");
 }
 
-static void respond_wrong_method(struct weir_http_request *request)
+static void respond_wrong_method(struct weir_http_request *request, bool post)
 {
-	struct weir_header headers[] = { { WEIR_STR("Allow"), WEIR_STR("GET, HEAD") },
+	struct weir_header headers[] = { { WEIR_STR("Allow"), post ? WEIR_STR("POST") : WEIR_STR("GET, HEAD") },
 					 { WEIR_STR("Content-Type"), WEIR_STR("application/json") } };
 
 	weir_http_respond(
 	    request, 405, headers, 2,
-	    WEIR_STR("{\"code\":\"method_not_allowed\",\"reason\":\"The admin port is only read from.\"}"));
+	    post ? WEIR_STR("{\"code\":\"method_not_allowed\",\"reason\":\"What changes something takes POST.\"}")
+		 : WEIR_STR("{\"code\":\"method_not_allowed\",\"reason\":\"This is only read from.\"}"));
 }
 
 static void serve_index(struct weir_admin *admin, struct weir_http_request *request)
@@ -76,6 +79,7 @@ static void serve_index(struct weir_admin *admin, struct weir_http_request *requ
 			 "GET /readyz        200 if every channel and subscription is ready, else 503 and why\n"
 			 "GET /metrics       figures for Prometheus\n"
 			 "GET /status        everything, as JSON\n"
+			 "POST /reload       reads the configuration again and goes over to it, or says why not\n"
 			 "GET /tail/NS/NAME  events of a channel as they come; ?from=earliest&count=10\n"));
 }
 
@@ -91,12 +95,14 @@ typedef int answer_writer(struct weir_admin *admin, const struct weir_admin_snap
 
 static void serve_json(struct weir_admin *admin, struct weir_http_request *request, answer_writer *write)
 {
+	struct weir_admin_reload_state reload;
 	struct weir_admin_snapshot snapshot;
 	struct weir_dynbuf out;
 	int status = 0;
 
 	weir_dynbuf_init(&out, ANSWER_MAX);
-	if (weir_admin_snapshot_init(&snapshot, admin->dispatcher, admin->start_seconds,
+	weir_admin_reloads_copy(&admin->reloads, &reload);
+	if (weir_admin_snapshot_init(&snapshot, &reload, admin->dispatcher, admin->start_seconds,
 				     atomic_load_explicit(&admin->draining, memory_order_relaxed)) == WEIR_OK)
 		status = write(admin, &snapshot, &out);
 	if (status)
@@ -145,11 +151,13 @@ static enum weir_exposition_format wanted_format(const struct weir_http_request 
 static void serve_metrics(struct weir_admin *admin, struct weir_http_request *request)
 {
 	enum weir_exposition_format format = wanted_format(request);
+	struct weir_admin_reload_state reload;
 	struct weir_admin_snapshot snapshot;
 	struct weir_exposition exposition;
 
 	weir_exposition_init(&exposition, format, ANSWER_MAX);
-	if (weir_admin_snapshot_init(&snapshot, admin->dispatcher, admin->start_seconds,
+	weir_admin_reloads_copy(&admin->reloads, &reload);
+	if (weir_admin_snapshot_init(&snapshot, &reload, admin->dispatcher, admin->start_seconds,
 				     atomic_load_explicit(&admin->draining, memory_order_relaxed)) == WEIR_OK &&
 	    weir_admin_metrics_write(&exposition, &snapshot, admin->runtime) == WEIR_OK)
 		respond(request, 200, weir_exposition_content_type(format), weir_dynbuf_view(&exposition.out));
@@ -164,13 +172,21 @@ static void serve_tail(struct weir_admin *admin, struct weir_http_request *reque
 	weir_admin_tails_handle(admin->tails, request);
 }
 
+static void serve_reload(struct weir_admin *admin, struct weir_http_request *request)
+{
+	weir_admin_reloads_handle(&admin->reloads, request);
+}
+
 static const struct {
 	const char *path;
 	bool below; /* and what is below it */
+	bool post;  /* it changes something */
 	void (*serve)(struct weir_admin *admin, struct weir_http_request *request);
 } routes[] = {
-	{ "/", false, serve_index },          { "/healthz", false, serve_healthz }, { "/readyz", false, serve_readyz },
-	{ "/metrics", false, serve_metrics }, { "/status", false, serve_status },   { "/tail/", true, serve_tail },
+	{ "/", false, false, serve_index },        { "/healthz", false, false, serve_healthz },
+	{ "/readyz", false, false, serve_readyz }, { "/metrics", false, false, serve_metrics },
+	{ "/status", false, false, serve_status }, { "/tail/", true, false, serve_tail },
+	{ "/reload", false, true, serve_reload },
 };
 
 static void on_request(void *ctx, struct weir_http_request *request)
@@ -183,10 +199,10 @@ static void on_request(void *ctx, struct weir_http_request *request)
 		struct weir_buf route = weir_str(routes[i].path);
 		if (routes[i].below ? !weir_str_starts(path, route) : !weir_str_equal(path, route))
 			continue;
-		if (method == WEIR_HTTP_GET || method == WEIR_HTTP_HEAD)
+		if (routes[i].post ? method == WEIR_HTTP_POST : method == WEIR_HTTP_GET || method == WEIR_HTTP_HEAD)
 			routes[i].serve(admin, request);
 		else
-			respond_wrong_method(request);
+			respond_wrong_method(request, routes[i].post);
 		return;
 	}
 	weir_http_respond_error(request, 404, "not_found", "there is no such endpoint; GET / lists them");
@@ -257,6 +273,8 @@ static int open_server(struct weir_admin *admin, struct weir_error *err)
 	};
 	int code = weir_loop_new(&admin->loop, err);
 
+	admin->reloads.loop = admin->loop;
+
 	if (code == WEIR_OK)
 		code = weir_http_server_new(admin->loop, &options, &admin->server, err);
 	if (code == WEIR_OK)
@@ -292,6 +310,7 @@ int weir_admin_start(const weir_config *config, struct weir_dispatcher *dispatch
 	admin->dispatcher = dispatcher;
 	admin->runtime = runtime;
 	admin->stop.run = on_stop;
+	weir_admin_reloads_init(&admin->reloads);
 	admin->start_seconds = weir_admin_process_start();
 	if (addresses && addresses[0]) {
 		code = open_server(admin, err);
@@ -309,6 +328,21 @@ int weir_admin_start(const weir_config *config, struct weir_dispatcher *dispatch
 uint16_t weir_admin_port(const struct weir_admin *admin, size_t index)
 {
 	return index < admin->port_count ? admin->ports[index] : 0;
+}
+
+void weir_admin_reload_note(struct weir_admin *admin, const struct weir_admin_reload_state *state)
+{
+	pthread_mutex_lock(&admin->reloads.lock);
+	admin->reloads.state = *state;
+	pthread_mutex_unlock(&admin->reloads.lock);
+}
+
+void weir_admin_reload_handler(struct weir_admin *admin, weir_admin_reload_fn *reload, void *ctx)
+{
+	pthread_mutex_lock(&admin->reloads.lock);
+	admin->reloads.reload = reload;
+	admin->reloads.ctx = ctx;
+	pthread_mutex_unlock(&admin->reloads.lock);
 }
 
 void weir_admin_drain(struct weir_admin *admin)
@@ -330,5 +364,6 @@ void weir_admin_free(struct weir_admin *admin)
 	weir_admin_tails_free(admin->tails);
 	weir_http_server_free(admin->server);
 	weir_loop_free(admin->loop);
+	weir_admin_reloads_fini(&admin->reloads);
 	weir_mem_free(admin);
 }

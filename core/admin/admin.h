@@ -8,6 +8,7 @@
  *   GET /readyz         200 or 503, and what is not ready and why
  *   GET /metrics        Prometheus text 0.0.4, OpenMetrics 1.0 if Accept asks for it
  *   GET /status         everything, as JSON for people and scripts
+ *   POST /reload        reload.h
  *   GET /tail/NS/NAME?from=latest|earliest&count=N
  *                       a channel's events, one structured JSON event on each line
  *

@@ -117,6 +117,24 @@ static void write_process(struct weir_exposition *out, const struct weir_admin_p
 	weir_exposition_double(out, NULL, 0, process->start_seconds);
 }
 
+static void write_reload(struct weir_exposition *out, const struct weir_admin_reload_state *state)
+{
+	const struct weir_exposition_label applied = { "result", "applied" }, refused = { "result", "refused" };
+
+	weir_exposition_family(out, "weir_config_generation", GAUGE,
+			       "Which configuration is in use: 1 at the start, one more for each that was applied.");
+	weir_exposition_uint(out, NULL, 0, state->generation);
+	weir_exposition_family(out, "weir_config_reloads", COUNTER, "Reloads, and what became of them.");
+	weir_exposition_uint(out, &applied, 1, state->applied);
+	weir_exposition_uint(out, &refused, 1, state->refused);
+	weir_exposition_family(out, "weir_config_last_reload_successful", GAUGE,
+			       "0 if the last reload was refused: then the configuration before it is in use.");
+	weir_exposition_uint(out, NULL, 0, !state->last_refused);
+	weir_exposition_family(out, "weir_config_last_reload_timestamp_seconds", GAUGE,
+			       "When the last reload was, since 1970; 0 if there was none.");
+	weir_exposition_double(out, NULL, 0, (double)state->last_ms / 1e3);
+}
+
 static void write_info(struct weir_exposition *out, const weir_runtime *runtime)
 {
 	struct weir_exposition_label build = { "version", weir_version() };
@@ -327,6 +345,7 @@ int weir_admin_metrics_write(struct weir_exposition *exposition, const struct we
 {
 	write_info(exposition, runtime);
 	write_process(exposition, &snapshot->process);
+	write_reload(exposition, &snapshot->reload);
 	write_server(exposition, snapshot);
 	write_backends(exposition, runtime);
 	write_channels(exposition, snapshot);

@@ -70,12 +70,13 @@ static bool on_channel(void *ctx, const struct weir_channel_view *view)
 	return true;
 }
 
-int weir_admin_snapshot_init(struct weir_admin_snapshot *snapshot, struct weir_dispatcher *dispatcher,
-			     double start_seconds, bool draining)
+int weir_admin_snapshot_init(struct weir_admin_snapshot *snapshot, const struct weir_admin_reload_state *reload,
+			     struct weir_dispatcher *dispatcher, double start_seconds, bool draining)
 {
 	memset(snapshot, 0, sizeof *snapshot);
 	weir_arena_init(&snapshot->arena, ARENA_MAX);
 	snapshot->draining = draining;
+	snapshot->reload = *reload;
 	weir_dispatcher_visit(dispatcher, on_channel, snapshot);
 	weir_dispatcher_server_figures(dispatcher, &snapshot->server);
 	weir_admin_process_read(&snapshot->process);

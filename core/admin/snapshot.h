@@ -5,6 +5,7 @@
 
 #include <weir/channel.h>
 
+#include "admin/reload.h"
 #include "base/arena.h"
 #include "dispatch/dispatcher.h"
 
@@ -28,13 +29,14 @@ struct weir_admin_snapshot {
 	size_t channel_capacity;
 	struct weir_ingress_server_figures server;
 	struct weir_admin_process process;
+	struct weir_admin_reload_state reload;
 	bool draining;
 	bool failed;
 };
 
 /* WEIR_ENOMEM; weir_admin_snapshot_fini() in any case. */
-int weir_admin_snapshot_init(struct weir_admin_snapshot *snapshot, struct weir_dispatcher *dispatcher,
-			     double start_seconds, bool draining);
+int weir_admin_snapshot_init(struct weir_admin_snapshot *snapshot, const struct weir_admin_reload_state *reload,
+			     struct weir_dispatcher *dispatcher, double start_seconds, bool draining);
 void weir_admin_snapshot_fini(struct weir_admin_snapshot *snapshot);
 /* Nothing is draining, every channel and subscription is ready. */
 bool weir_admin_snapshot_ready(const struct weir_admin_snapshot *snapshot);

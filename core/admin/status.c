@@ -246,6 +246,26 @@ static struct json_object *server_object(struct builder *builder, const struct w
 	return object;
 }
 
+static struct json_object *reload_object(struct builder *builder, const struct weir_admin_reload_state *state)
+{
+	struct json_object *object = json_object_new_object(), *last = json_object_new_object();
+	char when[WEIR_CLOCK_TEXT_SIZE];
+
+	add_uint(builder, object, "generation", state->generation);
+	add_uint(builder, object, "reloadsApplied", state->applied);
+	add_uint(builder, object, "reloadsRefused", state->refused);
+	if (!state->last_ms) {
+		json_object_put(last);
+		return object;
+	}
+	weir_clock_format(state->last_ms, when);
+	add_text(builder, last, "time", when);
+	add_text(builder, last, "result", state->last_refused ? "refused" : "applied");
+	add_text(builder, last, "text", state->text);
+	add(builder, object, "lastReload", last);
+	return object;
+}
+
 int weir_admin_status_write(struct weir_dynbuf *out, const struct weir_admin_snapshot *snapshot, weir_runtime *runtime)
 {
 	struct builder builder = { false };
@@ -259,6 +279,7 @@ int weir_admin_status_write(struct weir_dynbuf *out, const struct weir_admin_sna
 	add_uint(&builder, root, "uptimeSeconds", uptime > 0 ? (uint64_t)uptime : 0);
 	add_bool(&builder, root, "ready", weir_admin_snapshot_ready(snapshot));
 	add_bool(&builder, root, "draining", snapshot->draining);
+	add(&builder, root, "configuration", reload_object(&builder, &snapshot->reload));
 	add(&builder, root, "process", process_object(&builder, &snapshot->process));
 	add(&builder, root, "http", server_object(&builder, &snapshot->server));
 	add(&builder, root, "drivers", drivers_array(&builder, runtime));

@@ -101,6 +101,12 @@ __attribute__((format(printf, 1, 2))) void weir_cli_say(const char *format, ...)
 __attribute__((format(printf, 1, 2))) void weir_cli_warn(const char *format, ...);
 /* From now on both write lines of the log, for a reader that wants nothing else on stderr. */
 void weir_cli_say_to_log(void);
+/*
+ * From now on what this thread says is logged, and errors are kept too, a line
+ * each; NULL: as before.
+ */
+struct weir_dynbuf;
+void weir_cli_say_also_to(struct weir_dynbuf *lines);
 /* Says `err` and returns the exit code that belongs to it. */
 int weir_cli_fail(const struct weir_error *err);
 /* The same when there is no `err`, only no memory. */

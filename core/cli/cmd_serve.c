@@ -11,6 +11,7 @@
 #include <weir/version.h>
 
 #include "admin/admin.h"
+#include "admin/reload.h"
 #include "base/clock.h"
 #include "base/dynbuf.h"
 #include "base/log.h"
@@ -19,6 +20,7 @@
 #include "cli/cmd.h"
 #include "cli/load.h"
 #include "cli/notify.h"
+#include "cli/reload.h"
 #include "dispatch/dispatcher.h"
 
 enum { READY_LINE_MAX = 1000 };
@@ -33,6 +35,7 @@ struct serve {
 	weir_runtime *runtime;
 	struct weir_dispatcher *dispatcher;
 	struct weir_admin *admin;
+	struct weir_reload *reload; /* has the configuration once there is one */
 	int signal_fd;
 };
 
@@ -180,20 +183,6 @@ static void stop_at_next_signal(void)
 	sigprocmask(SIG_UNBLOCK, &wanted, NULL);
 }
 
-static void check_again(const struct serve *serve)
-{
-	weir_config *config;
-	weir_runtime *runtime; /* looks for drivers, opens nothing */
-
-	if (weir_cli_open(&serve->options->config, &config, &runtime)) {
-		weir_log(WEIR_LOG_ERROR, "SIGHUP: the configuration has problems, see above; the old one stays in use");
-		return;
-	}
-	weir_runtime_close(runtime, 0, NULL);
-	weir_config_free(config);
-	weir_log(WEIR_LOG_NOTICE, "SIGHUP: the configuration is valid; restart to apply it");
-}
-
 /* Returns the number of the signal that asks to stop. */
 static int wait_for_stop(const struct serve *serve)
 {
@@ -208,7 +197,7 @@ static int wait_for_stop(const struct serve *serve)
 			return 0;
 		if (info.ssi_signo != SIGHUP)
 			return (int)info.ssi_signo;
-		check_again(serve);
+		weir_reload_ask(serve->reload, "SIGHUP");
 	}
 }
 
@@ -225,6 +214,22 @@ static void take_all_descriptors(void)
 	(void)!setrlimit(RLIMIT_NOFILE, &files);
 }
 
+static int start_reloading(struct serve *serve, struct weir_error *err)
+{
+	const struct weir_reload_options options = {
+		.from = &serve->options->config,
+		.config = serve->config,
+		.runtime = serve->runtime,
+		.dispatcher = serve->dispatcher,
+		.admin = serve->admin,
+		.apply = log_as_configured,
+	};
+
+	if (weir_reload_new(&options, &serve->reload))
+		return weir_fail(err, WEIR_ENOMEM, "out of memory");
+	return WEIR_OK;
+}
+
 static int start(struct serve *serve, struct weir_error *err)
 {
 	int code = weir_dispatcher_start(serve->config, serve->runtime, &serve->dispatcher, err);
@@ -236,12 +241,14 @@ static int start(struct serve *serve, struct weir_error *err)
 
 static void drain(struct serve *serve)
 {
-	int64_t timeout_ms = weir_config_get_duration(serve->config, "dispatcher.drainTimeout");
-	int64_t deadline_ns = weir_clock_after_ms(weir_clock_now_ns(), timeout_ms);
 	struct weir_error err = WEIR_ERROR_INIT;
+	int64_t timeout_ms;
 
+	weir_admin_reload_handler(serve->admin, NULL, NULL);
+	weir_dispatcher_freeze(serve->dispatcher);
+	timeout_ms = weir_config_get_duration(weir_reload_config(serve->reload), "dispatcher.drainTimeout");
 	weir_admin_drain(serve->admin);
-	if (weir_dispatcher_drain(serve->dispatcher, deadline_ns, &err))
+	if (weir_dispatcher_drain(serve->dispatcher, weir_clock_after_ms(weir_clock_now_ns(), timeout_ms), &err))
 		weir_log(WEIR_LOG_WARNING, "stopping: %s", err.text);
 }
 
@@ -249,11 +256,15 @@ static void stop(struct serve *serve)
 {
 	struct weir_error err = WEIR_ERROR_INIT;
 
+	weir_reload_stop(serve->reload);
 	weir_admin_free(serve->admin);
 	weir_dispatcher_free(serve->dispatcher);
 	if (weir_runtime_close(serve->runtime, weir_clock_now_ns() + WEIR_NS_PER_S, &err))
 		weir_log(WEIR_LOG_WARNING, "stopping: %s", err.text);
-	weir_config_free(serve->config);
+	if (serve->reload)
+		weir_reload_free(serve->reload);
+	else
+		weir_config_free(serve->config);
 	close(serve->signal_fd);
 }
 
@@ -289,6 +300,10 @@ static int serve_run(void *options, char *const *args, size_t arg_count)
 		return weir_cli_fail(&err);
 	}
 	log_ready(&serve);
+	if (start_reloading(&serve, &err)) {
+		stop(&serve);
+		return weir_cli_fail(&err);
+	}
 	weir_cli_notify("READY=1");
 	number = wait_for_stop(&serve);
 	stop_at_next_signal();
@@ -308,7 +323,9 @@ const struct weir_cmd weir_cmd_serve = {
 	.summary = "Take events over HTTP, keep them, deliver them",
 	.details =
 	    "Without configuration: channel default/default, events on 127.0.0.1:8080, admin on 127.0.0.1:9090.\n"
-	    "SIGTERM and SIGINT finish what is in flight within dispatcher.drainTimeout; a second one ends at once.",
+	    "SIGTERM and SIGINT finish what is in flight within dispatcher.drainTimeout; a second one ends at once.\n"
+	    "SIGHUP and POST /reload on the admin port read the configuration again and go over to it while events "
+	    "flow.",
 	.options = options,
 	.option_count = sizeof options / sizeof *options,
 	.options_size = sizeof(struct serve_options),

@@ -5,11 +5,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/dynbuf.h"
 #include "base/log.h"
 
 enum { LINE_SIZE = 2048 };
 
 static bool say_to_log;
+static _Thread_local struct weir_dynbuf *listener;
+
+void weir_cli_say_also_to(struct weir_dynbuf *lines)
+{
+	listener = lines;
+}
 
 void weir_cli_say_to_log(void)
 {
@@ -22,7 +29,10 @@ __attribute__((format(printf, 2, 0))) static void say(int level, const char *for
 	char line[LINE_SIZE];
 
 	vsnprintf(line, sizeof line, format, args);
-	if (say_to_log)
+	/* When it is full, what was said first is what counts. */
+	if (listener && level == WEIR_LOG_ERROR)
+		weir_dynbuf_addf(listener, "%s\n", line);
+	if (say_to_log || listener)
 		weir_log(level, "%s", line);
 	else
 		fprintf(stderr, "weir: %s%s\n", level == WEIR_LOG_WARNING ? "warning: " : "", line);

@@ -216,6 +216,11 @@ int weir_dispatcher_reconfigure(struct weir_dispatcher *dispatcher, const weir_c
 	return WEIR_OK;
 }
 
+void weir_dispatcher_freeze(struct weir_dispatcher *dispatcher)
+{
+	weir_worker_stop(&dispatcher->keeper);
+}
+
 bool weir_dispatcher_uses(const struct weir_dispatcher *dispatcher, const weir_config *config)
 {
 	return dispatcher->topology->config == config || weir_retired_uses(dispatcher, config);

@@ -47,6 +47,9 @@ int weir_dispatcher_reconfigure(struct weir_dispatcher *dispatcher, const weir_c
 /* Whether it still borrows from a configuration. On the keeper's thread, or when it does not run. */
 bool weir_dispatcher_uses(const struct weir_dispatcher *dispatcher, const weir_config *config);
 
+/* The keeper ends: nothing is changed any more. A drain does it too. Blocks while a change is being made. */
+void weir_dispatcher_freeze(struct weir_dispatcher *dispatcher);
+
 /* The port of listen address number `index`; 0 behind the last. */
 uint16_t weir_dispatcher_port(const struct weir_dispatcher *dispatcher, size_t index);
 /* ... and of those with TLS. */

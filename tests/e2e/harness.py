@@ -230,9 +230,7 @@ class Weir:
 
     def start(self, wait=True, before=None):
         """`before` runs in the new process, before the program."""
-        path = os.path.join(self.folder, "weir.json")
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(self.config, file)
+        path = self.write_config()
         self.ready_line = None
         self.process = subprocess.Popen(
             [WEIR, "serve", "-c", path],
@@ -248,6 +246,22 @@ class Weir:
         if wait:
             self.wait_ready()
         return self
+
+    def write_config(self, text=None):
+        """Replaces the file as a whole, as editors do. `text`: instead of the configuration."""
+        path = os.path.join(self.folder, "weir.json")
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            file.write(json.dumps(self.config) if text is None else text)
+        os.rename(path + ".new", path)
+        return path
+
+    def reload(self, text=None):
+        """Writes the configuration and has it read again; returns the answer."""
+        self.write_config(text)
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=DEADLINE)
+        with contextlib.closing(connection):
+            connection.request("POST", "/reload")
+            return Answer(connection.getresponse())
 
     def read_log(self, process):
         with process.stderr as lines:

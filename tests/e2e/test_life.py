@@ -152,14 +152,14 @@ class Stop(TestCase):
         server.wait_said("finishing what is in flight")
         self.assertEqual(server.stop(), 1)
 
-    def test_sighup_checks_the_configuration_and_goes_on(self):
+    def test_sighup_with_a_wrong_configuration_changes_nothing(self):
         server = self.weir(channel(), kind="InMemoryChannel")
         server.process.send_signal(signal.SIGHUP)
-        server.wait_said("restart to apply it")
+        server.wait_said("SIGHUP: configuration 2 is in use")
         with open(os.path.join(server.folder, "weir.json"), "w", encoding="utf-8") as file:
             file.write('{ "nonsense": 1 }')
         server.process.send_signal(signal.SIGHUP)
-        server.wait_said("the old one stays in use")
+        server.wait_said("the configuration before it stays in use")
         server.send("/shop/orders", "1")
 
 
@@ -241,7 +241,7 @@ class Manager(TestCase):
         with open(os.path.join(server.folder, "weir.json"), "w", encoding="utf-8") as file:
             file.write('{ "nonsense": 1 }')
         server.process.send_signal(signal.SIGHUP)
-        server.wait_said("the old one stays in use")
+        server.wait_said("the configuration before it stays in use")
         lines = [json.loads(line) for line in server.log]
         self.assertTrue(any("nonsense" in line["text"] and line["level"] == "error" for line in lines), lines)
 

@@ -13,7 +13,9 @@
 #include <weir/version.h>
 
 #include "admin/admin.h"
+#include "admin/reload.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "unit/admin_fakes.h"
 
 static struct weir_admin *start(void)
@@ -104,7 +106,7 @@ static void the_root_lists_the_endpoints(void **state)
 
 static void unknown_paths_are_404(void **state)
 {
-	static const char *const paths[] = { "/nothing", "/healthz/", "/reload",   "/metrics/x",
+	static const char *const paths[] = { "/nothing", "/healthz/", "/reload/",  "/metrics/x",
 					     "/tail",    "/..",       "/%68ealthz" };
 	struct weir_admin *admin = start();
 	struct fake_http http;
@@ -114,8 +116,75 @@ static void unknown_paths_are_404(void **state)
 		assert_int_equal(fake_http_get(&http, weir_admin_port(admin, 0), "GET", paths[i], NULL), 404);
 		fake_http_close(&http);
 	}
+	weir_admin_free(admin);
+}
+
+/* ---- reloads -------------------------------------------------------------- */
+
+static struct weir_admin_ticket *the_ticket;
+static pthread_mutex_t ticket_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ticket_came = PTHREAD_COND_INITIALIZER;
+
+static void take_ticket(void *ctx, struct weir_admin_ticket *ticket)
+{
+	(void)ctx;
+	pthread_mutex_lock(&ticket_lock);
+	the_ticket = ticket;
+	pthread_cond_signal(&ticket_came);
+	pthread_mutex_unlock(&ticket_lock);
+}
+
+/* On another thread, as whoever reloads is. */
+static void *answer_ticket(void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&ticket_lock);
+	while (!the_ticket)
+		pthread_cond_wait(&ticket_came, &ticket_lock);
+	weir_admin_ticket_answer(the_ticket, 422, WEIR_STR("{\"code\":\"x\"}"));
+	the_ticket = NULL;
+	pthread_mutex_unlock(&ticket_lock);
+	return NULL;
+}
+
+static void a_reload_is_answered_when_whoever_reloads_says_so(void **state)
+{
+	struct weir_admin *admin = start();
+	struct fake_http http;
+	pthread_t thread;
+
+	(void)state;
+	weir_admin_reload_handler(admin, take_ticket, NULL);
+	assert_int_equal(pthread_create(&thread, NULL, answer_ticket, NULL), 0);
 	assert_int_equal(fake_http_get(&http, weir_admin_port(admin, 0), "POST", "/reload", "Content-Length: 0\r\n"),
-			 404);
+			 422);
+	assert_string_equal(fake_http_body(&http), "{\"code\":\"x\"}");
+	fake_http_close(&http);
+	pthread_join(thread, NULL);
+	weir_admin_free(admin);
+}
+
+static void without_anybody_who_reloads_it_is_503(void **state)
+{
+	struct weir_admin *admin = start();
+	struct fake_http http;
+
+	(void)state;
+	assert_int_equal(fake_http_get(&http, weir_admin_port(admin, 0), "POST", "/reload", "Content-Length: 0\r\n"),
+			 503);
+	fake_http_close(&http);
+	weir_admin_free(admin);
+}
+
+static void a_get_does_not_reload(void **state)
+{
+	struct weir_admin *admin = start();
+	struct fake_http http;
+
+	(void)state;
+	weir_admin_reload_handler(admin, take_ticket, NULL);
+	assert_int_equal(fake_http_get(&http, weir_admin_port(admin, 0), "GET", "/reload", NULL), 405);
+	assert_non_null(strstr(http.bytes, "\r\nAllow: POST\r\n"));
 	fake_http_close(&http);
 	weir_admin_free(admin);
 }
@@ -640,6 +709,9 @@ int main(void)
 		cmocka_unit_test_setup(healthz_is_ok, reset),
 		cmocka_unit_test_setup(the_root_lists_the_endpoints, reset),
 		cmocka_unit_test_setup(unknown_paths_are_404, reset),
+		cmocka_unit_test_setup(a_reload_is_answered_when_whoever_reloads_says_so, reset),
+		cmocka_unit_test_setup(without_anybody_who_reloads_it_is_503, reset),
+		cmocka_unit_test_setup(a_get_does_not_reload, reset),
 		cmocka_unit_test_setup(a_wrong_method_is_405_and_says_which_are_right, reset),
 		cmocka_unit_test_setup(head_answers_without_a_body, reset),
 		cmocka_unit_test_setup(readyz_is_ready_without_channels, reset),
