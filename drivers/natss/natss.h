@@ -110,6 +110,8 @@ struct session_role {
 	void (*tick)(struct session *session);
 	/* It will be closed in an orderly way. May be NULL. */
 	void (*leave)(struct session *session);
+	/* It was closed. May be NULL. */
+	void (*closed)(struct session *session);
 	/* It could not be connected. Lock held. May be NULL. */
 	void (*failed)(struct session *session, const struct weir_error *why);
 };
@@ -141,6 +143,7 @@ struct weir_sub {
 	uint32_t start;
 	int64_t start_value;
 	uint32_t ack_wait_ms, max_inflight;
+	bool ephemeral;       /* no durable: whoever ends it forgets it */
 	bool ready;           /* WEIR_EV_SUB_READY was reported, and no failure since */
 	uint16_t failed_code; /* that was reported last */
 
@@ -151,6 +154,18 @@ struct weir_sub {
 	int64_t credit_records, credit_bytes;
 	bool paused;
 	uint64_t redelivered;
+	struct natss_lag {
+		bool wanted; /* somebody has looked at it since it was asked for */
+		bool known;
+		int64_t at_ns;     /* when `last` was asked for */
+		int64_t sure_ns;   /* from when on what was sent before the answer has arrived, too */
+		uint64_t last;     /* newest sequence that the channel had then; 0: none */
+		uintptr_t link;    /* of the question; 0: none is open */
+		int64_t asking_ns; /* when that was asked */
+		int64_t until_ns;  /* how long to wait; 0: it was answered */
+		unsigned silent;   /* questions without an answer, one after the other */
+		stanSubscription *ssub;
+	} lag;
 	struct notice state, stopped, gap, revoked;
 	char uid[];
 };
@@ -327,6 +342,15 @@ void weir_natss_lanes_free(struct weir_inst *inst);
 /* ---- reader.c: a subscription's session --------------------------------------------------- */
 
 extern const struct session_role weir_natss_reader;
+
+/* ---- lag.c ------------------------------------------------------------------------------------ */
+
+/* How far behind the server a subscription is, as far as that is known. Lock held. */
+uint64_t weir_natss_lag(struct weir_sub *sub, int64_t *at_ns);
+/* Asks, or ends a question; on the session's thread. Lock held, given up meanwhile. False: there was nothing to do. */
+bool weir_natss_lag_work(struct weir_sub *sub);
+/* The connection goes. On the session's thread; lock not held. */
+void weir_natss_lag_drop(struct weir_sub *sub);
 
 /* ---- settle.c ------------------------------------------------------------------------------- */
 

@@ -202,7 +202,7 @@ static int begin(struct session *session, struct weir_error *err)
 	return WEIR_OK;
 }
 
-const struct session_role weir_natss_publisher = { begin, work, tick, NULL, NULL };
+const struct session_role weir_natss_publisher = { begin, work, tick, NULL, NULL, NULL };
 
 /* ---- the host's side --------------------------------------------------------------- */
 

@@ -59,6 +59,7 @@ static void revoke(struct weir_sub *sub)
 		weir_natss_entry_unref(entry);
 	}
 	weir_natss_sequence_reset(&sub->sequence);
+	sub->lag.known = false;
 	if (sub->inflight.out_count && !sub->session.stop) {
 		sub->revoked.epoch = sub->epoch;
 		sub->epoch = inst->next_epoch++;
@@ -156,6 +157,9 @@ static void on_message(stanConnection *sc, stanSubscription *ssub, const char *c
 
 static natsStatus start_set(const struct weir_sub *sub, stanSubOptions *options)
 {
+	/* Without a durable the server does not know what was read on an earlier connection. */
+	if (sub->ephemeral && sub->sequence.last)
+		return stanSubOptions_StartAtSequence(options, sub->sequence.last + 1);
 	switch (sub->start) {
 	case WEIR_START_EARLIEST:
 		return stanSubOptions_DeliverAllAvailable(options);
@@ -172,7 +176,8 @@ static natsStatus sub_options(const struct weir_sub *sub, stanSubOptions **ret)
 {
 	natsStatus status = stanSubOptions_Create(ret);
 
-	status = status ? status : stanSubOptions_SetDurableName(*ret, sub->uid);
+	if (!sub->ephemeral)
+		status = status ? status : stanSubOptions_SetDurableName(*ret, sub->uid);
 	status = status ? status : stanSubOptions_SetManualAckMode(*ret, true);
 	status = status ? status : stanSubOptions_SetAckWait(*ret, sub->ack_wait_ms);
 	status = status ? status : stanSubOptions_SetMaxInflight(*ret, (int)sub->max_inflight);
@@ -184,7 +189,7 @@ static natsStatus subscribe(struct weir_sub *sub, stanSubOptions *options)
 	struct session *session = &sub->session;
 	void *closure = (void *)session->link;
 
-	if (!session->inst->settings.queue)
+	if (sub->ephemeral || !session->inst->settings.queue)
 		return stanConnection_Subscribe(&session->ssub, session->sc, sub->topic->name, on_message, closure,
 						options);
 	return stanConnection_QueueSubscribe(&session->ssub, session->sc, sub->topic->name, sub->uid, on_message,
@@ -231,7 +236,7 @@ static bool work(struct session *session)
 	struct link batch;
 
 	if (!weir_natss_linked(&sub->acks))
-		return false;
+		return weir_natss_lag_work(sub);
 	weir_natss_link_init(&batch);
 	/* The whole list, in one step. */
 	batch = sub->acks;
@@ -287,4 +292,9 @@ static void failed(struct session *session, const struct weir_error *why)
 	}
 }
 
-const struct session_role weir_natss_reader = { begin, work, NULL, leave, failed };
+static void closed(struct session *session)
+{
+	weir_natss_lag_drop((struct weir_sub *)session);
+}
+
+const struct session_role weir_natss_reader = { begin, work, NULL, leave, closed, failed };

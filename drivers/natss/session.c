@@ -151,6 +151,8 @@ static void disconnect(struct session *session)
 	weir_natss_unlock(session->inst);
 	/* The connection first: then the rest does not ask a server that may not answer. */
 	stanConnection_Close(session->sc);
+	if (session->role->closed)
+		session->role->closed(session);
 	stanSubscription_Destroy(session->ssub);
 	stanConnection_Destroy(session->sc);
 	weir_natss_link_end(session->link);

@@ -94,7 +94,8 @@ static struct weir_sub *sub_new(struct weir_inst *inst, struct weir_topic *topic
 	if (sub->ack_wait_ms < 1000)
 		sub->ack_wait_ms = 1000;
 	sub->max_inflight = at_most(spec->max_unsettled, inst->settings.max_inflight);
-	sub->sequence.shared = inst->settings.queue;
+	sub->ephemeral = spec->size >= offsetof(struct weir_sub_spec, reserved) && (spec->flags & WEIR_SUB_EPHEMERAL);
+	sub->sequence.shared = inst->settings.queue && !sub->ephemeral;
 	if (weir_natss_inflight_init(&sub->inflight, sub->max_inflight))
 		return sub;
 	sub_free(sub);
@@ -105,7 +106,7 @@ static void client_name(struct weir_sub *sub)
 {
 	const struct weir_inst *inst = sub->session.inst;
 
-	if (inst->settings.queue)
+	if (inst->settings.queue || sub->ephemeral)
 		weir_natss_own_name(inst->settings.client, sub->session.client);
 	else
 		weir_natss_reader_name(sub->topic->name, sub->uid, sub->session.client);
@@ -116,7 +117,8 @@ static int enlist(struct weir_sub *sub, struct weir_error *err)
 {
 	struct weir_inst *inst = sub->session.inst;
 
-	for (struct link *at = inst->subs.next; at != &inst->subs && !inst->settings.queue; at = at->next)
+	for (struct link *at = inst->subs.next; at != &inst->subs && !inst->settings.queue && !sub->ephemeral;
+	     at = at->next)
 		if (sub_at(at)->topic == sub->topic && strcmp(sub_at(at)->uid, sub->uid) == 0)
 			return weir_fail(err, WEIR_EBUSY,
 					 "natss: this process has the subscription %.100s of %.200s already", sub->uid,
@@ -180,6 +182,7 @@ int weir_natss_unsubscribe(struct weir_inst *inst, struct weir_sub *sub, int kee
 	int code = WEIR_OK;
 
 	weir_natss_lock(inst);
+	keep |= sub->ephemeral; /* there is nothing to forget */
 	sub->session.persist = !keep;
 	weir_natss_session_stop(&sub->session, deadline_ns);
 	weir_natss_unlock(inst);
@@ -258,7 +261,7 @@ int weir_natss_pause(struct weir_inst *inst, struct weir_sub *sub, int on)
 int weir_natss_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct weir_sub_stats *ret)
 {
 	const struct weir_natss_inflight *inflight = &sub->inflight;
-	int64_t oldest = INT64_MAX;
+	int64_t oldest = INT64_MAX, lag_ns = 0;
 
 	weir_natss_lock(inst);
 	for (struct link *at = inflight->out.next; at != &inflight->out; at = at->next) {
@@ -266,8 +269,9 @@ int weir_natss_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct we
 
 		oldest = entry->out_ns < oldest ? entry->out_ns : oldest;
 	}
-	/* Once the server has sent as much as it may, nobody here knows how much more it has. */
-	ret->lag = inflight->count < sub->max_inflight ? inflight->count : UINT64_MAX;
+	ret->lag = weir_natss_lag(sub, &lag_ns);
+	if (ret->size >= sizeof *ret)
+		ret->lag_ns = lag_ns;
 	ret->unsettled = inflight->out_count;
 	ret->redelivered = sub->redelivered;
 	ret->oldest_ms = inflight->out_count ? (weir_natss_now() - oldest) / 1000000 : -1;

@@ -19,7 +19,8 @@
 static const char *const never[] = {
 	"key_headers_and_body_arrive_as_they_were", /* it keeps bytes only; the core makes an envelope */
 	"no_body_and_empty_body_stay_different",
-	"time_and_position_are_told", /* the server does not tell a publisher the position; below */
+	"time_and_position_are_told",  /* the server does not tell a publisher the position; below */
+	"figures_follow_what_happens", /* the lag is asked for, and known a moment later; below */
 	"an_open_topic_cannot_be_deleted",
 	"a_deleted_topic_takes_its_records_along",
 	/* It counts on the quiet topic's record being there at once; here it may still be on its way. */
@@ -355,6 +356,114 @@ static void forgetting_what_another_process_reads_is_told(void **state)
 
 /* ---- names ------------------------------------------------------------------------------------ */
 
+/* ---- figures ---------------------------------------------------------------------------------- */
+
+/* Asks until it is known. */
+static uint64_t lag_of(struct harness *h, struct weir_sub *sub, int64_t since_ns)
+{
+	struct weir_sub_stats stats = { .size = sizeof stats };
+	int64_t deadline = harness_now() + INT64_C(10000000000);
+
+	do {
+		assert_true(harness_now() < deadline);
+		harness_silence(h, WEIR_EV_SUB_FAILED);
+		assert_int_equal(h->ops.sub_stats(h->inst, sub, &stats), WEIR_OK);
+	} while (stats.lag == UINT64_MAX || stats.lag_ns < since_ns);
+	return stats.lag;
+}
+
+static void the_lag_counts_what_the_server_has(void **state)
+{
+	struct harness *h = *state;
+	struct weir_topic *topic = harness_topic(h, "t");
+	struct weir_sub_spec spec = { .size = sizeof spec, .name = "s", .uid = "s", .max_unsettled = 2 };
+	struct weir_sub_stats stats = { .size = sizeof stats };
+	struct weir_driver_event events[5];
+	struct weir_sub *sub;
+	char text[8];
+
+	assert_int_equal(h->ops.subscribe(h->inst, topic, &spec, &sub, NULL), WEIR_OK);
+	harness_wait(h, WEIR_EV_SUB_READY);
+	for (int i = 0; i < 5; i++) {
+		snprintf(text, sizeof text, "%d", i);
+		harness_publish(h, topic, text);
+	}
+	harness_credit(h, sub, 5);
+	events[0] = harness_expect(h, sub, "0");
+	events[1] = harness_expect(h, sub, "1");
+	assert_int_equal(lag_of(h, sub, harness_now()), 5);
+	assert_int_equal(h->ops.sub_stats(h->inst, sub, &stats), WEIR_OK);
+	assert_int_equal(stats.unsettled, 2);
+	assert_true(stats.oldest_ms >= 0);
+	harness_ack(h, &events[0]);
+	harness_ack(h, &events[1]);
+	for (int i = 2; i < 5; i++) {
+		snprintf(text, sizeof text, "%d", i);
+		events[i] = harness_expect(h, sub, text);
+		harness_ack(h, &events[i]);
+	}
+	assert_int_equal(lag_of(h, sub, harness_now()), 0);
+}
+
+static void an_empty_channel_has_no_lag(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_equal(lag_of(h, harness_subscribe(h, harness_topic(h, "t"), "s", WEIR_START_LATEST), harness_now()),
+			 0);
+}
+
+static void who_has_read_everything_before_has_no_lag(void **state)
+{
+	struct harness *h = *state;
+	struct weir_topic *topic = harness_topic(h, "t");
+	struct weir_sub *sub = start_at(h, topic, WEIR_START_LATEST, 0);
+	struct weir_driver_event event;
+
+	harness_publish(h, topic, "a");
+	event = harness_expect(h, sub, "a");
+	harness_ack(h, &event);
+	harness_unsubscribe(h, sub, 1);
+	sub = start_at(h, topic, WEIR_START_LATEST, 0);
+	assert_int_equal(lag_of(h, sub, harness_now()), 0);
+}
+
+static void an_ephemeral_subscription_leaves_nothing_behind(void **state)
+{
+	struct harness *h = *state;
+	struct weir_topic *topic = harness_topic(h, "t");
+	struct weir_sub_spec spec = { .size = sizeof spec,
+				      .name = "s",
+				      .uid = "s",
+				      .start = WEIR_START_EARLIEST,
+				      .max_unsettled = 10,
+				      .flags = WEIR_SUB_EPHEMERAL };
+	struct weir_sub *sub;
+
+	harness_publish(h, topic, "a");
+	for (int i = 0; i < 2; i++) {
+		struct weir_driver_event event;
+
+		assert_int_equal(h->ops.subscribe(h->inst, topic, &spec, &sub, NULL), WEIR_OK);
+		harness_wait(h, WEIR_EV_SUB_READY);
+		harness_credit(h, sub, 1);
+		event = harness_expect(h, sub, "a");
+		assert_int_equal(event.attempt, 1);
+		harness_ack(h, &event);
+		harness_unsubscribe(h, sub, 1);
+	}
+}
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+static void a_server_without_limits_is_taken(void **state)
+{
+	struct harness *h = *state;
+
+	harness_open(h, "url=" URL " monitorUrl=http://127.0.0.1:8230 channelPattern=weir-limits.{name}.{namespace}");
+	harness_publish(h, harness_topic(h, "t"), "a");
+}
+
 static void names_that_the_server_does_not_take_are_refused(void **state)
 {
 	static const char *const bad[] = { "a..b", "a.", "a*", ">", "a b", "\xc3\xa4" };
@@ -391,6 +500,11 @@ static const struct CMUnitTest own[] = {
 	OWN(the_second_process_takes_over_what_the_first_left),
 	OWN(forgetting_what_another_process_reads_is_told),
 	OWN(names_that_the_server_does_not_take_are_refused),
+	OWN(the_lag_counts_what_the_server_has),
+	OWN(an_empty_channel_has_no_lag),
+	OWN(who_has_read_everything_before_has_no_lag),
+	OWN(an_ephemeral_subscription_leaves_nothing_behind),
+	CLOSED(a_server_without_limits_is_taken),
 };
 
 /* The shared cases that fit, with or without those of two members. */
