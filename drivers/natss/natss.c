@@ -44,7 +44,8 @@ int64_t weir_natss_after_ms(int64_t from_ns, int64_t ms)
 
 bool weir_natss_has_events(const struct weir_inst *inst)
 {
-	return weir_natss_linked(&inst->notices) || inst->done.first || weir_natss_linked(&inst->ready);
+	return weir_natss_linked(&inst->notices) || inst->done.first || weir_natss_linked(&inst->ready) ||
+	       atomic_load(&inst->confirmed) || atomic_load(&inst->arrivals);
 }
 
 /* Fails only if the counter is full: then it is readable already. */
@@ -56,15 +57,20 @@ static void wake(const struct weir_inst *inst)
 		continue;
 }
 
+void weir_natss_raise(struct weir_inst *inst)
+{
+	if (!atomic_exchange(&inst->signalled, true))
+		wake(inst);
+}
+
 /* The write comes after the lock is given up, so that the thread that it wakes does not run into it. */
 void weir_natss_unlock(struct weir_inst *inst)
 {
-	bool raise = !inst->signalled && weir_natss_has_events(inst);
+	bool raise = !atomic_load(&inst->signalled) && weir_natss_has_events(inst);
 
-	inst->signalled |= raise;
 	pthread_mutex_unlock(&inst->lock);
 	if (raise)
-		wake(inst);
+		weir_natss_raise(inst);
 }
 
 void weir_natss_notify(struct weir_inst *inst, struct notice *notice)
@@ -102,10 +108,8 @@ void weir_natss_cond_wait(struct weir_inst *inst, pthread_cond_t *cond, int64_t 
 {
 	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
 
-	if (!inst->signalled && weir_natss_has_events(inst)) {
-		inst->signalled = true;
-		wake(inst);
-	}
+	if (weir_natss_has_events(inst))
+		weir_natss_raise(inst);
 	pthread_cond_timedwait(cond, &inst->lock, &until);
 }
 
@@ -162,6 +166,8 @@ static int descriptors_open(struct weir_inst *inst, struct weir_error *err)
 static void inst_free(struct weir_inst *inst)
 {
 	weir_natss_items_free(&inst->queue);
+	weir_natss_items_free(&inst->done);
+	weir_natss_confirmed_take(inst);
 	weir_natss_items_free(&inst->done);
 	weir_natss_topics_free(inst);
 	weir_natss_lanes_free(inst);
@@ -266,7 +272,7 @@ static bool await_library(struct weir_inst *inst)
 
 	weir_natss_lock(inst);
 	while (inst->in_library && weir_natss_now() < deadline)
-		weir_natss_cond_wait(inst, &inst->changed, deadline);
+		weir_natss_cond_wait(inst, &inst->changed, weir_natss_after_ms(weir_natss_now(), WEIR_NATSS_STEP_MS));
 	done = inst->in_library == 0;
 	weir_natss_unlock(inst);
 	return done;

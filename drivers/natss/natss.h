@@ -13,12 +13,17 @@
  * Threads. The library blocks: on its connection's lock, which it holds while
  * it writes to a server that does not read and while it connects again; on
  * requests; on its limit of unconfirmed publishes. So it is called by the
- * sessions' own threads only, one for each, and everything that the host calls
- * leaves work for them. The library calls us on threads of its own, also after
- * it was told to stop; link.c keeps such calls from objects that are gone.
+ * sessions' own threads, one for each, and what the host calls leaves work for
+ * them. While the server is lively and what is under way fits into the socket's
+ * buffer nothing can block, and the thread is spared: publishes and acks go
+ * straight through (weir_natss_session_enter). The library calls us on threads
+ * of its own, also after it was told to stop; link.c keeps such calls from
+ * objects that are gone.
  *
- * weir_inst.lock guards everything that is not constant after its creation. It
- * is never held across a call into the library.
+ * weir_inst.lock guards everything that is not constant after its creation, and
+ * not atomic. It is never held across a call into the library. The library's
+ * threads do not take it for what comes with every event: they leave it in
+ * lists without locks, for poll().
  */
 #ifndef WEIR_DRIVER_NATSS_H
 #define WEIR_DRIVER_NATSS_H
@@ -41,13 +46,18 @@ enum {
 	WEIR_NATSS_MAX_CHANNEL = 255, /* the server's store makes a folder of that name */
 	WEIR_NATSS_MAX_UID = 200,     /* becomes the durable's name */
 	WEIR_NATSS_MAX_CLIENT = 128,
-	WEIR_NATSS_MAX_INFLIGHT = 8192,   /* publishes accepted and not yet reported */
-	WEIR_NATSS_MAX_BYTES = 64 << 20,  /* ... and their bytes */
-	WEIR_NATSS_OVERHEAD = 512,        /* what the protocol adds to an event, at most */
-	WEIR_NATSS_MAX_PAYLOAD = 1 << 20, /* of a server that was not asked yet */
-	WEIR_NATSS_REQUEST_MS = 2000,     /* an answer of the server */
-	WEIR_NATSS_CONFIRM_MS = 8000,     /* the answer to a publish: before the host gives up */
-	WEIR_NATSS_SILENCE_MS = 4000,     /* no publish is confirmed: the server is not well */
+	WEIR_NATSS_MAX_INFLIGHT = 8192,     /* publishes accepted and not yet reported */
+	WEIR_NATSS_MAX_BYTES = 64 << 20,    /* ... and their bytes */
+	WEIR_NATSS_OVERHEAD = 512,          /* what the protocol adds to an event, at most */
+	WEIR_NATSS_MAX_PAYLOAD = 1 << 20,   /* of a server that was not asked yet */
+	WEIR_NATSS_REQUEST_MS = 2000,       /* an answer of the server */
+	WEIR_NATSS_CONFIRM_MS = 8000,       /* the answer to a publish: before the host gives up */
+	WEIR_NATSS_STEP_MS = 5,             /* of waiting for the library to confirm the rest */
+	WEIR_NATSS_LIVELY_MS = 250,         /* so long ago at most it gave a sign of life */
+	WEIR_NATSS_LIVELY_BYTES = 96 << 10, /* what the sockets of both ends take, when nobody reads */
+	WEIR_NATSS_BUFFER = 256 << 10,      /* the library's: less is not written to the socket by a publish itself */
+	WEIR_NATSS_LIVELY_ACKS = 128,
+	WEIR_NATSS_SILENCE_MS = 4000, /* no publish is confirmed: the server is not well */
 };
 
 /* ---- settings ------------------------------------------------------------- */
@@ -127,8 +137,10 @@ struct session {
 	stanSubscription *ssub; /* its thread's */
 	uintptr_t link;         /* names this connection to the library's callbacks; 0: there is none */
 	bool lost;              /* the connection is of no use any more */
+	bool open;              /* connected, and others than its thread may use it */
 	bool was_up;            /* once */
-	bool away;              /* not connected, or silent; counted in weir_inst.away */
+	uint32_t users;         /* of those, how many do */
+	atomic_bool away;       /* not connected, or silent; counted in weir_inst.away */
 	bool stop;
 	bool persist; /* when it is to stop, it first connects if it must, until stop_ns, and until `done` */
 	bool done;
@@ -149,7 +161,9 @@ struct weir_sub {
 
 	struct weir_natss_inflight inflight;
 	struct weir_natss_sequence sequence;
-	struct link acks; /* settled, to be told to the server */
+	_Atomic(struct entry *) arrived; /* not looked at yet, the newest first */
+	struct link acks;                /* settled, to be told to the server */
+	uint32_t unheard;                /* acks since it last sent something */
 	uint64_t epoch, lane;
 	int64_t credit_records, credit_bytes;
 	bool paused;
@@ -185,18 +199,22 @@ struct weir_inst {
 	int event_fd;           /* epoll over the two below */
 	int wake_fd;            /* eventfd: readable while `signalled` */
 	int timer_fd;           /* fires at armed_ns */
-	bool signalled;
-	int64_t armed_ns; /* 0: not armed */
+	atomic_bool signalled;
+	atomic_bool arrivals; /* of some subscription */
+	int64_t armed_ns;     /* 0: not armed */
 
 	struct session publisher;
 	bool publisher_runs;
-	struct weir_error refusal; /* why the server's limits cannot be accepted; code 0: they can */
-	struct items queue;        /* accepted, not given to the library */
-	struct items done;         /* completed, not reported */
-	uint64_t pending;          /* accepted, not reported */
+	struct weir_error refusal;        /* why the server's limits cannot be accepted; code 0: they can */
+	struct items queue;               /* accepted, not given to the library */
+	struct items done;                /* completed, not reported */
+	_Atomic(struct item *) confirmed; /* ... and not in `done` yet, the newest first */
+	uint64_t pending;                 /* accepted, not reported */
 	size_t pending_bytes;
-	uint64_t in_library, round_trips;
-	int64_t heard_ns; /* when the library last confirmed one, or had none to wait for */
+	_Atomic uint64_t in_library, round_trips;
+	_Atomic size_t library_bytes;
+	bool sending;             /* the publisher's thread is */
+	_Atomic int64_t heard_ns; /* when the library last confirmed one, or had none to wait for */
 	bool want_writable;
 
 	struct link topics, subs, ready, notices;
@@ -223,6 +241,8 @@ static inline void weir_natss_lock(struct weir_inst *inst)
 void weir_natss_unlock(struct weir_inst *inst);
 /* Whether poll() has something to report. Lock held. */
 bool weir_natss_has_events(const struct weir_inst *inst);
+/* Makes event_fd readable. Any thread, with or without the lock. */
+void weir_natss_raise(struct weir_inst *inst);
 /* Lock held. */
 void weir_natss_notify(struct weir_inst *inst, struct notice *notice);
 void weir_natss_log(const struct weir_inst *inst, int level, const char *format, ...)
@@ -270,6 +290,13 @@ void weir_natss_session_join(struct session *session);
 void weir_natss_session_fini(struct session *session);
 /* Whether it can be reached. `why`: if not. Lock held. */
 void weir_natss_session_mark(struct session *session, bool away, const struct weir_error *why);
+/*
+ * For a call into the library on another thread than the session's, which must
+ * not block: the connection stays until weir_natss_session_leave(). False: leave
+ * it to the session's thread. Lock held, but not in between.
+ */
+bool weir_natss_session_enter(struct session *session);
+void weir_natss_session_leave(struct session *session);
 /* The connection is of no use: it will be made anew. Lock held. */
 void weir_natss_session_lose(struct session *session);
 
@@ -291,6 +318,8 @@ int weir_natss_flush(struct weir_inst *inst, int64_t deadline_ns, uint64_t *left
 /* Completes everything that the library does not have. Lock held. */
 void weir_natss_queue_cancel(struct weir_inst *inst);
 void weir_natss_items_free(struct items *items);
+/* What was confirmed goes to weir_inst.done, in order. Lock held. */
+void weir_natss_confirmed_take(struct weir_inst *inst);
 size_t weir_natss_max_record(const struct weir_inst *inst);
 
 static inline void weir_natss_items_add(struct items *items, struct item *item)
@@ -342,6 +371,11 @@ void weir_natss_lanes_free(struct weir_inst *inst);
 /* ---- reader.c: a subscription's session --------------------------------------------------- */
 
 extern const struct session_role weir_natss_reader;
+
+/* Looks at what has arrived. Lock held. */
+void weir_natss_arrivals_take(struct weir_sub *sub);
+/* Tells the server of `count` settled entries; takes the list. Lock held, given up meanwhile. */
+void weir_natss_acks_send(struct weir_sub *sub, struct link *list, uint32_t count);
 
 /* ---- lag.c ------------------------------------------------------------------------------------ */
 

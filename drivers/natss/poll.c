@@ -188,8 +188,17 @@ static void wake_take(struct weir_inst *inst)
 {
 	uint64_t value;
 
-	if (inst->signalled && read(inst->wake_fd, &value, sizeof value) == sizeof value)
-		inst->signalled = false;
+	/* Where it is signalled and there is nothing to read yet, somebody is about to write. */
+	if (atomic_load(&inst->signalled) && read(inst->wake_fd, &value, sizeof value) == sizeof value)
+		atomic_store(&inst->signalled, false);
+}
+
+static void arrivals_take(struct weir_inst *inst)
+{
+	if (!atomic_exchange(&inst->arrivals, false))
+		return;
+	for (struct link *at = inst->subs.next; at != &inst->subs; at = at->next)
+		weir_natss_arrivals_take(weir_natss_entry(at, struct weir_sub, link));
 }
 
 static void report(struct weir_inst *inst, struct events *events)
@@ -197,12 +206,16 @@ static void report(struct weir_inst *inst, struct events *events)
 	weir_natss_lock(inst);
 	wake_take(inst);
 	timer_take(inst);
+	arrivals_take(inst);
+	weir_natss_confirmed_take(inst);
 	report_notices(inst, events);
 	/* Deliveries get half of a batch at least, or publishers that never pause would starve them. */
 	report_items(inst, events, weir_natss_linked(&inst->ready) ? (events->max + 1) / 2 : events->max);
 	report_deliveries(inst, events);
 	report_items(inst, events, events->max);
 	weir_natss_timer_arm(inst);
+	if (!weir_natss_has_events(inst))
+		wake_take(inst);
 	weir_natss_unlock(inst);
 }
 

@@ -7,20 +7,37 @@
 
 /* ---- completions -------------------------------------------------------------- */
 
-/* Lock held. */
+/* Any thread; no lock is necessary. */
 static void complete(struct item *item, int code, uint32_t outcome, const char *why)
 {
+	struct weir_inst *inst = item->inst;
+
 	item->code = code;
 	item->outcome = outcome;
 	item->why = why;
-	weir_natss_items_add(&item->inst->done, item);
+	item->next = atomic_load_explicit(&inst->confirmed, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak(&inst->confirmed, &item->next, item))
+		continue;
+	weir_natss_raise(inst);
 }
 
-/* Lock held. Nobody has seen it. */
-static void reject(struct item *item, int code, const char *why)
+void weir_natss_confirmed_take(struct weir_inst *inst)
 {
-	complete(item, code, WEIR_NOT_PERSISTED, why);
-	pthread_cond_broadcast(&item->inst->changed);
+	struct item *item = atomic_exchange(&inst->confirmed, NULL), *next;
+	struct items newer = { NULL, item };
+
+	for (; item; item = next) {
+		next = item->next;
+		item->next = newer.first;
+		newer.first = item;
+	}
+	if (!newer.first)
+		return;
+	if (inst->done.last)
+		inst->done.last->next = newer.first;
+	else
+		inst->done.first = newer.first;
+	inst->done.last = newer.last;
 }
 
 /* What the server refuses it has not stored; everything else that is no confirmation says nothing. */
@@ -41,16 +58,19 @@ static void on_confirmed(const char *guid, const char *text, void *closure)
 	int code = weir_natss_code(text);
 
 	(void)guid;
-	weir_natss_lock(inst);
-	complete(item, code, outcome_of(text, code), NULL);
-	if (--inst->in_library == 0)
-		pthread_cond_broadcast(&inst->changed);
+	atomic_fetch_sub(&inst->library_bytes, item->len);
 	if (!code) {
-		inst->round_trips++;
-		inst->heard_ns = weir_natss_now();
-		weir_natss_session_mark(&inst->publisher, false, NULL);
+		atomic_fetch_add_explicit(&inst->round_trips, 1, memory_order_relaxed);
+		atomic_store_explicit(&inst->heard_ns, weir_natss_now(), memory_order_relaxed);
 	}
-	weir_natss_unlock(inst);
+	if (!code && atomic_load(&inst->publisher.away)) {
+		weir_natss_lock(inst);
+		weir_natss_session_mark(&inst->publisher, false, NULL);
+		weir_natss_unlock(inst);
+	}
+	complete(item, code, outcome_of(text, code), NULL);
+	/* The last: the instance may go once there is none. */
+	atomic_fetch_sub(&inst->in_library, 1);
 }
 
 /* ---- the publisher's thread ----------------------------------------------------- */
@@ -70,20 +90,23 @@ static void not_sent(struct session *session, struct item *item, natsStatus stat
 
 	weir_natss_lock(inst);
 	inst->in_library--;
+	inst->library_bytes -= item->len;
 	complete(item, code, surely ? WEIR_NOT_PERSISTED : WEIR_UNKNOWN, NULL);
 	if (!surely)
 		weir_natss_session_lose(session);
-	pthread_cond_broadcast(&inst->changed);
 	weir_natss_unlock(inst);
 }
 
 /* Puts back what is left, before what came meanwhile. */
-static void postpone(struct session *session, struct items *left, uint64_t count)
+static void postpone(struct session *session, struct items *left)
 {
 	struct weir_inst *inst = session->inst;
 
 	weir_natss_lock(inst);
-	inst->in_library -= count;
+	for (const struct item *item = left->first; item; item = item->next) {
+		inst->in_library--;
+		inst->library_bytes -= item->len;
+	}
 	left->last->next = inst->queue.first;
 	if (!inst->queue.last)
 		inst->queue.last = left->last;
@@ -92,7 +115,7 @@ static void postpone(struct session *session, struct items *left, uint64_t count
 	weir_natss_unlock(inst);
 }
 
-static void send_all(struct session *session, struct items *batch, uint64_t count)
+static void send_all(struct session *session, struct items *batch)
 {
 	while (batch->first) {
 		struct item *item = batch->first, *next = item->next;
@@ -101,13 +124,23 @@ static void send_all(struct session *session, struct items *batch, uint64_t coun
 
 		/* Once the library has it, it may be gone already. */
 		if (is_postponed(status)) {
-			postpone(session, batch, count);
+			postpone(session, batch);
 			return;
 		}
 		batch->first = next;
-		count--;
 		if (status)
 			not_sent(session, item, status);
+	}
+}
+
+/* They are with the library from here on. Lock held. */
+static void hand_over(struct weir_inst *inst, const struct items *batch, int64_t now_ns)
+{
+	if (!inst->in_library)
+		inst->heard_ns = now_ns;
+	for (const struct item *item = batch->first; item; item = item->next) {
+		inst->in_library++;
+		inst->library_bytes += item->len;
 	}
 }
 
@@ -117,29 +150,26 @@ static void expire(struct weir_inst *inst)
 	int64_t now_ns = weir_natss_now();
 
 	while (inst->queue.first && inst->queue.first->deadline_ns <= now_ns)
-		reject(weir_natss_items_take(&inst->queue), WEIR_ETIMEDOUT,
-		       "the streaming server could not be reached in time");
+		complete(weir_natss_items_take(&inst->queue), WEIR_ETIMEDOUT, WEIR_NOT_PERSISTED,
+			 "the streaming server could not be reached in time");
 }
 
 static bool work(struct session *session)
 {
 	struct weir_inst *inst = session->inst;
 	struct items batch;
-	uint64_t count = 0;
 
 	expire(inst);
 	if (!inst->queue.first)
 		return false;
 	batch = inst->queue;
 	inst->queue = (struct items){ NULL, NULL };
-	for (struct item *item = batch.first; item; item = item->next)
-		count++;
-	if (!inst->in_library)
-		inst->heard_ns = weir_natss_now();
-	inst->in_library += count;
+	hand_over(inst, &batch, weir_natss_now());
+	inst->sending = true;
 	weir_natss_unlock(inst);
-	send_all(session, &batch, count);
+	send_all(session, &batch);
 	weir_natss_lock(inst);
+	inst->sending = false;
 	return true;
 }
 
@@ -249,46 +279,77 @@ static int admit(struct weir_inst *inst, const struct weir_record *record, struc
 			 (unsigned long long)inst->pending);
 }
 
+/* How many of them may come now. The reason if it is not all. Lock held. */
+static size_t admit_all(struct weir_inst *inst, const struct weir_publish *items, size_t count, int *code,
+			struct weir_error *err)
+{
+	size_t taken = 0;
+
+	for (; taken < count && !(*code = admit(inst, &items[taken].record, err)); taken++) {
+		inst->pending++;
+		inst->pending_bytes += items[taken].record.body.len;
+	}
+	return taken;
+}
+
+/* Whether a call into the library cannot block now, and comes after what came before. Lock held. */
+static bool may_send(const struct weir_inst *inst, size_t bytes, int64_t now_ns)
+{
+	return !inst->queue.first && !inst->sending && inst->library_bytes + bytes <= WEIR_NATSS_LIVELY_BYTES &&
+	       (!inst->in_library || now_ns - inst->heard_ns < WEIR_NATSS_LIVELY_MS * INT64_C(1000000));
+}
+
+/* Lock held, and given up meanwhile. */
+static void submit(struct weir_inst *inst, struct items *batch, size_t bytes)
+{
+	int64_t now_ns = weir_natss_now();
+
+	if (!batch->first)
+		return;
+	if (may_send(inst, bytes, now_ns) && weir_natss_session_enter(&inst->publisher)) {
+		hand_over(inst, batch, now_ns);
+		weir_natss_unlock(inst);
+		send_all(&inst->publisher, batch);
+		weir_natss_lock(inst);
+		weir_natss_session_leave(&inst->publisher);
+		return;
+	}
+	if (!inst->queue.first)
+		pthread_cond_signal(&inst->publisher.wake);
+	if (inst->queue.last)
+		inst->queue.last->next = batch->first;
+	else
+		inst->queue.first = batch->first;
+	inst->queue.last = batch->last;
+}
+
 int weir_natss_publish(struct weir_inst *inst, const struct weir_publish *items, size_t count, size_t *accepted,
 		       struct weir_error *err)
 {
 	struct items batch = { NULL, NULL };
-	uint64_t taken = 0;
-	size_t bytes = 0;
+	size_t admitted, bytes = 0, i;
 	int code = WEIR_OK;
 
-	for (*accepted = 0; *accepted < count && !code; *accepted += !code) {
-		const struct weir_publish *publish = &items[*accepted];
-		struct item *item;
-
-		weir_natss_lock(inst);
-		code = admit(inst, &publish->record, err);
-		inst->pending += !code;
-		inst->pending_bytes += code ? 0 : publish->record.body.len;
-		weir_natss_unlock(inst);
-		if (code)
-			break;
-		item = item_new(inst, publish);
-		if (item) {
-			weir_natss_items_add(&batch, item);
-			continue;
-		}
-		taken++;
-		bytes += publish->record.body.len;
-		code = weir_fail(err, WEIR_ENOMEM, "natss: no memory for a record");
-	}
 	weir_natss_lock(inst);
-	inst->pending -= taken;
-	inst->pending_bytes -= bytes;
-	if (batch.first) {
-		if (!inst->queue.first)
-			pthread_cond_signal(&inst->publisher.wake);
-		if (inst->queue.last)
-			inst->queue.last->next = batch.first;
-		else
-			inst->queue.first = batch.first;
-		inst->queue.last = batch.last;
+	admitted = admit_all(inst, items, count, &code, err);
+	weir_natss_unlock(inst);
+	for (i = 0; i < admitted; i++) {
+		struct item *item = item_new(inst, &items[i]);
+
+		if (!item)
+			break;
+		bytes += item->len;
+		weir_natss_items_add(&batch, item);
 	}
+	*accepted = i;
+	if (i < admitted)
+		code = weir_fail(err, WEIR_ENOMEM, "natss: no memory for a record");
+	weir_natss_lock(inst);
+	for (; i < admitted; i++) {
+		inst->pending--;
+		inst->pending_bytes -= items[i].record.body.len;
+	}
+	submit(inst, &batch, bytes);
 	weir_natss_unlock(inst);
 	return code;
 }
@@ -296,14 +357,15 @@ int weir_natss_publish(struct weir_inst *inst, const struct weir_publish *items,
 void weir_natss_queue_cancel(struct weir_inst *inst)
 {
 	while (inst->queue.first)
-		reject(weir_natss_items_take(&inst->queue), WEIR_ECANCELED, "the instance is being closed");
+		complete(weir_natss_items_take(&inst->queue), WEIR_ECANCELED, WEIR_NOT_PERSISTED,
+			 "the instance is being closed");
 }
 
 int weir_natss_flush(struct weir_inst *inst, int64_t deadline_ns, uint64_t *left)
 {
 	weir_natss_lock(inst);
 	while ((inst->queue.first || inst->in_library) && weir_natss_now() < deadline_ns)
-		weir_natss_cond_wait(inst, &inst->changed, deadline_ns);
+		weir_natss_cond_wait(inst, &inst->changed, weir_natss_after_ms(weir_natss_now(), WEIR_NATSS_STEP_MS));
 	*left = inst->in_library;
 	for (const struct item *item = inst->queue.first; item; item = item->next)
 		++*left;

@@ -89,19 +89,25 @@ static void on_reborn(struct weir_sub *sub)
 }
 
 /* Lock held. Takes the entry. */
-static void arrive(struct weir_sub *sub, struct entry *entry, bool redelivered)
+static void arrive(struct weir_sub *sub, struct entry *entry)
 {
 	struct entry *known = weir_natss_inflight_find(&sub->inflight, entry->sequence);
 	uint64_t first = 0, last = 0;
 
+	/* Of a connection that is gone: it comes again, or not to us. */
+	if (entry->from != sub->session.link || sub->session.lost || sub->session.stop) {
+		weir_natss_entry_unref(entry);
+		return;
+	}
+	sub->unheard = 0;
 	if (known && known->time_ns == entry->time_ns) {
 		weir_natss_inflight_merge(known, entry);
 		return;
 	}
 	if (known)
 		on_reborn(sub);
-	switch (
-	    weir_natss_sequence_arrive(&sub->sequence, entry->sequence, entry->time_ns, redelivered, &first, &last)) {
+	switch (weir_natss_sequence_arrive(&sub->sequence, entry->sequence, entry->time_ns, entry->attempt, &first,
+					   &last)) {
 	case WEIR_NATSS_ACK:
 		ack_later(sub, entry);
 		return;
@@ -124,33 +130,56 @@ static void arrive(struct weir_sub *sub, struct entry *entry, bool redelivered)
 	weir_natss_sub_refresh(sub);
 }
 
+void weir_natss_arrivals_take(struct weir_sub *sub)
+{
+	struct entry *entry = atomic_exchange(&sub->arrived, NULL), *next, *oldest = NULL;
+
+	for (; entry; entry = next) {
+		next = entry->chain;
+		entry->chain = oldest;
+		oldest = entry;
+	}
+	for (entry = oldest; entry; entry = next) {
+		next = entry->chain;
+		arrive(sub, entry);
+	}
+}
+
+static void leave_for_poll(struct weir_sub *sub, struct entry *entry)
+{
+	struct weir_inst *inst = sub->session.inst;
+
+	entry->chain = atomic_load_explicit(&sub->arrived, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak(&sub->arrived, &entry->chain, entry))
+		continue;
+	if (!atomic_exchange(&inst->arrivals, true))
+		weir_natss_raise(inst);
+}
+
 /* On a thread of the library's. */
 static void on_message(stanConnection *sc, stanSubscription *ssub, const char *channel, stanMsg *message, void *closure)
 {
-	bool redelivered = stanMsg_IsRedelivered(message);
 	struct entry *entry = weir_natss_entry_new(message, stanMsg_GetSequence(message), stanMsg_GetTimestamp(message),
 						   stanMsg_GetData(message), (size_t)stanMsg_GetDataLength(message),
-						   redelivered, (uintptr_t)closure);
+						   stanMsg_IsRedelivered(message), (uintptr_t)closure);
 	struct weir_sub *sub = weir_natss_link_enter((uintptr_t)closure);
 
 	(void)sc;
 	(void)ssub;
 	(void)channel;
-	if (sub)
-		weir_natss_lock(sub->session.inst);
-	if (!entry) {
-		stanMsg_Destroy(message);
+	if (sub && entry) {
+		leave_for_poll(sub, entry);
+	} else if (sub) {
 		/* It must not be overtaken: everything that is not acked comes again. */
-		if (sub)
-			weir_natss_session_lose(&sub->session);
-	} else if (sub && !sub->session.lost && !sub->session.stop) {
-		arrive(sub, entry, redelivered);
-	} else {
-		weir_natss_entry_unref(entry);
-	}
-	if (sub)
+		weir_natss_lock(sub->session.inst);
+		weir_natss_session_lose(&sub->session);
 		weir_natss_unlock(sub->session.inst);
+	}
 	weir_natss_link_leave();
+	if (!entry)
+		stanMsg_Destroy(message);
+	else if (!sub)
+		weir_natss_entry_unref(entry);
 }
 
 /* ---- subscribing -------------------------------------------------------------------- */
@@ -230,6 +259,47 @@ static void ack(struct session *session, struct entry *entry)
 		weir_natss_log(session->inst, 3, "natss: an ack could not be sent");
 }
 
+static void ack_all(struct session *session, struct link *list)
+{
+	while (weir_natss_linked(list)) {
+		struct entry *entry = weir_natss_entry(list->next, struct entry, link);
+
+		weir_natss_unlink(&entry->link);
+		ack(session, entry);
+		weir_natss_entry_unref(entry);
+	}
+}
+
+/* Puts all of `from` behind what `to` has. */
+static void list_move(struct link *to, struct link *from)
+{
+	if (!weir_natss_linked(from))
+		return;
+	from->next->prev = to->prev;
+	to->prev->next = from->next;
+	from->prev->next = to;
+	to->prev = from->prev;
+	weir_natss_link_init(from);
+}
+
+void weir_natss_acks_send(struct weir_sub *sub, struct link *list, uint32_t count)
+{
+	struct weir_inst *inst = sub->session.inst;
+
+	if (!weir_natss_linked(&sub->acks) && sub->unheard + count <= WEIR_NATSS_LIVELY_ACKS &&
+	    weir_natss_session_enter(&sub->session)) {
+		sub->unheard += count;
+		weir_natss_unlock(inst);
+		ack_all(&sub->session, list);
+		weir_natss_lock(inst);
+		weir_natss_session_leave(&sub->session);
+		return;
+	}
+	if (!weir_natss_linked(&sub->acks))
+		pthread_cond_signal(&sub->session.wake);
+	list_move(&sub->acks, list);
+}
+
 static bool work(struct session *session)
 {
 	struct weir_sub *sub = (struct weir_sub *)session;
@@ -238,18 +308,10 @@ static bool work(struct session *session)
 	if (!weir_natss_linked(&sub->acks))
 		return weir_natss_lag_work(sub);
 	weir_natss_link_init(&batch);
-	/* The whole list, in one step. */
-	batch = sub->acks;
-	batch.next->prev = batch.prev->next = &batch;
-	weir_natss_link_init(&sub->acks);
+	list_move(&batch, &sub->acks);
+	sub->unheard = 0; /* whatever they wait for, it is over then */
 	weir_natss_unlock(session->inst);
-	while (weir_natss_linked(&batch)) {
-		struct entry *entry = weir_natss_entry(batch.next, struct entry, link);
-
-		weir_natss_unlink(&entry->link);
-		ack(session, entry);
-		weir_natss_entry_unref(entry);
-	}
+	ack_all(session, &batch);
 	weir_natss_lock(session->inst);
 	return true;
 }

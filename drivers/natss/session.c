@@ -20,6 +20,7 @@ enum {
 	TICK_MS = 100,
 	CHECK_MS = 1000,
 	FLUSH_MS = 1000,
+	RECONNECT_MS = 3600000,
 };
 
 /* ---- what the library calls -------------------------------------------------- */
@@ -83,6 +84,20 @@ void weir_natss_session_mark(struct session *session, bool away, const struct we
 	pthread_cond_broadcast(&inst->changed);
 }
 
+bool weir_natss_session_enter(struct session *session)
+{
+	if (!session->open || session->lost || session->stop)
+		return false;
+	session->users++;
+	return true;
+}
+
+void weir_natss_session_leave(struct session *session)
+{
+	if (--session->users == 0 && session->lost)
+		pthread_cond_signal(&session->wake);
+}
+
 /* Lock held. */
 static bool ended(const struct session *session)
 {
@@ -100,6 +115,11 @@ static natsStatus stan_options(struct session *session, natsOptions *transport, 
 	status = status ? status : natsOptions_SetDisconnectedCB(transport, on_interrupted, closure);
 	status = status ? status : natsOptions_SetClosedCB(transport, on_interrupted, closure);
 	status = status ? status : natsOptions_SetErrorHandler(transport, on_error, NULL);
+	/* It holds its lock while it connects again, so it shall not try before it is closed. */
+	status = status ? status : natsOptions_SetReconnectWait(transport, RECONNECT_MS);
+	status = status ? status : natsOptions_SetIgnoreDiscoveredServers(transport, true);
+	if (!status && session == &session->inst->publisher)
+		status = natsOptions_SetIOBufSize(transport, WEIR_NATSS_BUFFER);
 	status = status ? status : stanConnOptions_SetNATSOptions(*ret, transport);
 	status = status ? status : stanConnOptions_SetConnectionWait(*ret, WEIR_NATSS_REQUEST_MS);
 	status = status ? status : stanConnOptions_SetPubAckWait(*ret, WEIR_NATSS_CONFIRM_MS);
@@ -130,14 +150,12 @@ static int connect_to(struct session *session, int server, struct weir_error *er
 	return code;
 }
 
-/* With TLS the library takes the name to expect for one server only: so one after the other. */
+/* One server after the other: with several of them the library would not wait before it connects again. */
 static int connect_any(struct session *session, struct weir_error *err)
 {
 	const struct weir_nats_login *login = &session->inst->settings.login;
 	int code = WEIR_EUNAVAIL;
 
-	if (!login->tls || login->tls_hostname || login->server_count == 1)
-		return connect_to(session, login->server_count == 1 ? 0 : -1, err);
 	for (int i = 0; i < login->server_count && code && code != WEIR_EFENCED; i++)
 		code = connect_to(session, i, err);
 	return code;
@@ -148,6 +166,9 @@ static void disconnect(struct session *session)
 {
 	weir_natss_lock(session->inst);
 	session->lost = true;
+	session->open = false;
+	while (session->users)
+		weir_natss_cond_wait(session->inst, &session->wake, INT64_MAX);
 	weir_natss_unlock(session->inst);
 	/* The connection first: then the rest does not ask a server that may not answer. */
 	stanConnection_Close(session->sc);
@@ -285,6 +306,7 @@ static void came_up(struct session *session)
 {
 	weir_natss_lock(session->inst);
 	session->was_up = true;
+	session->open = true;
 	weir_natss_session_mark(session, false, NULL);
 	weir_natss_unlock(session->inst);
 }

@@ -41,13 +41,11 @@ static int find(struct weir_sub *sub, const struct weir_token *token, struct ent
 	return *ret || sequence <= sub->sequence.acked_top ? WEIR_ESTALE : WEIR_EINVAL;
 }
 
-static void acked(struct weir_sub *sub, struct entry *entry)
+static void acked(struct weir_sub *sub, struct entry *entry, struct link *acks)
 {
 	weir_natss_inflight_remove(&sub->inflight, entry);
 	weir_natss_sequence_acked(&sub->sequence, entry->sequence);
-	if (!weir_natss_linked(&sub->acks))
-		pthread_cond_signal(&sub->session.wake);
-	weir_natss_insert(&sub->acks, &entry->link);
+	weir_natss_insert(acks, &entry->link);
 }
 
 static void nacked(struct weir_sub *sub, struct entry *entry, int64_t delay_ms)
@@ -56,7 +54,7 @@ static void nacked(struct weir_sub *sub, struct entry *entry, int64_t delay_ms)
 	weir_natss_sub_refresh(sub);
 }
 
-static int settle_one(struct weir_sub *sub, int verb, const struct weir_token *token, int64_t arg)
+static int settle_one(struct weir_sub *sub, int verb, const struct weir_token *token, int64_t arg, struct link *acks)
 {
 	struct entry *entry = NULL;
 	int code = find(sub, token, &entry);
@@ -67,24 +65,32 @@ static int settle_one(struct weir_sub *sub, int verb, const struct weir_token *t
 	if (verb == WEIR_NACK)
 		nacked(sub, entry, arg > 0 ? arg : 0);
 	else
-		acked(sub, entry);
+		acked(sub, entry, acks);
 	return WEIR_OK;
 }
 
 int weir_natss_settle(struct weir_inst *inst, struct weir_sub *sub, int verb, const struct weir_token *tokens,
 		      size_t count, int64_t arg, uint16_t *codes)
 {
+	struct link acks;
+	uint32_t acked_count = 0;
+
 	if (verb != WEIR_ACK && verb != WEIR_NACK && verb != WEIR_TERM)
 		return WEIR_ENOTSUP;
+	weir_natss_link_init(&acks);
 	weir_natss_lock(inst);
 	for (size_t i = 0; i < count; i++) {
-		int code = settle_one(sub, verb, &tokens[i], arg);
+		int code = settle_one(sub, verb, &tokens[i], arg, &acks);
+
+		acked_count += !code;
 
 		if (codes)
 			codes[i] = (uint16_t)code;
 	}
 	if (verb == WEIR_NACK)
 		weir_natss_timer_arm(inst);
+	else if (acked_count)
+		weir_natss_acks_send(sub, &acks, acked_count);
 	weir_natss_unlock(inst);
 	return WEIR_OK;
 }

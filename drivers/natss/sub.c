@@ -54,9 +54,14 @@ static void notice_init(struct notice *notice, struct weir_sub *sub, uint32_t ty
 
 static void sub_free(struct weir_sub *sub)
 {
-	while (weir_natss_linked(&sub->acks)) {
-		struct entry *entry = weir_natss_entry(sub->acks.next, struct entry, link);
+	struct entry *entry = atomic_exchange(&sub->arrived, NULL), *next;
 
+	for (; entry; entry = next) {
+		next = entry->chain;
+		weir_natss_entry_unref(entry);
+	}
+	while (weir_natss_linked(&sub->acks)) {
+		entry = weir_natss_entry(sub->acks.next, struct entry, link);
 		weir_natss_unlink(&entry->link);
 		weir_natss_entry_unref(entry);
 	}
@@ -264,6 +269,7 @@ int weir_natss_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct we
 	int64_t oldest = INT64_MAX, lag_ns = 0;
 
 	weir_natss_lock(inst);
+	weir_natss_arrivals_take(sub);
 	for (struct link *at = inflight->out.next; at != &inflight->out; at = at->next) {
 		const struct entry *entry = weir_natss_entry(at, struct entry, link);
 
