@@ -23,19 +23,24 @@ enum {
 static struct {
 	weir_log_sink *sink;
 	void *ctx;
-	int max_level;
+	_Atomic int max_level;
 } target = { NULL, NULL, -1 };
 
 void weir_log_set(weir_log_sink *sink, void *ctx, int max_level)
 {
 	target.sink = sink;
 	target.ctx = ctx;
-	target.max_level = sink ? max_level : -1;
+	weir_log_limit(sink ? max_level : -1);
+}
+
+void weir_log_limit(int max_level)
+{
+	atomic_store_explicit(&target.max_level, max_level, memory_order_relaxed);
 }
 
 int weir_log_level(void)
 {
-	return target.max_level;
+	return atomic_load_explicit(&target.max_level, memory_order_relaxed);
 }
 
 static void replace_controls(char *text)
@@ -51,7 +56,7 @@ void weir_log(int level, const char *format, ...)
 	char text[TEXT_SIZE];
 	va_list args;
 
-	if (level > target.max_level)
+	if (level > weir_log_level())
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);

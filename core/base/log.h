@@ -25,6 +25,8 @@ typedef void weir_log_sink(void *ctx, int level, const char *text);
 
 /* Lines above `max_level` are not made. NULL: no sink. Before threads are started. */
 void weir_log_set(weir_log_sink *sink, void *ctx, int max_level);
+/* Another `max_level`. Any thread, at any time. */
+void weir_log_limit(int max_level);
 int weir_log_level(void);
 
 /* Writes a line; any thread; control characters are replaced by '?'. */
@@ -34,7 +36,7 @@ enum weir_log_format { WEIR_LOG_TEXT = 0, WEIR_LOG_JSON = 1 };
 /* Sink for programs: a line to `fd`, never blocking. ctx: struct weir_log_fd *. */
 struct weir_log_fd {
 	int fd;
-	enum weir_log_format format;
+	_Atomic enum weir_log_format format; /* may be changed while it is in use */
 	_Atomic uint64_t dropped;
 	_Atomic uint64_t told; /* of them: the next line that arrives says how many are missing */
 };

@@ -99,8 +99,8 @@ __attribute__((format(printf, 2, 3))) int weir_cli_usage(const struct weir_cmd *
 __attribute__((format(printf, 1, 2))) void weir_cli_say(const char *format, ...);
 /* "weir: warning: text" to stderr. */
 __attribute__((format(printf, 1, 2))) void weir_cli_warn(const char *format, ...);
-/* From now on both write lines of the log, for a reader that wants nothing else on stderr. */
-void weir_cli_say_to_log(void);
+/* Whether both write lines of the log, for a reader that wants nothing else on stderr. Any thread. */
+void weir_cli_say_to_log(bool on);
 /*
  * From now on what this thread says is logged, and errors are kept too, a line
  * each; NULL: as before.

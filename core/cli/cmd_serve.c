@@ -43,20 +43,21 @@ struct serve {
 
 static struct weir_log_fd log_stderr = { .fd = STDERR_FILENO };
 
+/* At the start, and again on the keeper's thread. */
 static void log_as_configured(const weir_config *config)
 {
 	static const char *const levels[] = { "error", "warning", "notice", "debug" };
 	const char *wanted = weir_config_get(config, "log.level"), *format = weir_config_get(config, "log.format");
+	bool json = format && strcmp(format, "json") == 0;
 	int level = WEIR_LOG_NOTICE;
 
 	for (int i = 0; wanted && i <= WEIR_LOG_DEBUG; i++) {
 		if (strcmp(wanted, levels[i]) == 0)
 			level = i;
 	}
-	log_stderr.format = format && strcmp(format, "json") == 0 ? WEIR_LOG_JSON : WEIR_LOG_TEXT;
-	weir_log_set(weir_log_to_fd, &log_stderr, level);
-	if (log_stderr.format == WEIR_LOG_JSON)
-		weir_cli_say_to_log();
+	log_stderr.format = json ? WEIR_LOG_JSON : WEIR_LOG_TEXT;
+	weir_log_limit(level);
+	weir_cli_say_to_log(json);
 }
 
 typedef uint16_t port_fn(const void *of, size_t index);

@@ -76,21 +76,31 @@ static bool check_sections(weir_config *config, const weir_runtime *runtime)
 	return weir_config_check_sections(config, names, count, NULL) == WEIR_OK;
 }
 
-int weir_cli_open(const struct weir_cli_config *from, weir_config **ret_config, weir_runtime **ret_runtime)
+int weir_cli_read(const struct weir_cli_config *from, weir_config **ret_config, weir_runtime **ret_runtime, bool *wrong)
 {
 	struct weir_error err = WEIR_ERROR_INIT;
-	weir_config *config;
-	weir_runtime *runtime;
-	bool wrong;
-	int code = load(from, &config, &wrong);
+	int code = load(from, ret_config, wrong);
 
 	if (code)
 		return code;
-	if (weir_runtime_open(config, log_line, NULL, &runtime, &err)) {
-		weir_config_free(config);
+	if (weir_runtime_open(*ret_config, log_line, NULL, ret_runtime, &err)) {
+		weir_config_free(*ret_config);
 		return weir_cli_fail(&err);
 	}
-	if (!check_sections(config, runtime) || wrong) {
+	*wrong |= !check_sections(*ret_config, *ret_runtime);
+	return WEIR_EXIT_OK;
+}
+
+int weir_cli_open(const struct weir_cli_config *from, weir_config **ret_config, weir_runtime **ret_runtime)
+{
+	weir_config *config;
+	weir_runtime *runtime;
+	bool wrong;
+	int code = weir_cli_read(from, &config, &runtime, &wrong);
+
+	if (code)
+		return code;
+	if (wrong) {
 		/* Drivers and URLs are looked at all the same, so that every mistake is told at once. */
 		code = weir_cli_check(config, runtime);
 		weir_cli_close(config, runtime);

@@ -35,6 +35,9 @@ struct weir_cli_config {
  * 0, or the exit code, then every mistake has been said on stderr.
  */
 int weir_cli_open(const struct weir_cli_config *from, weir_config **ret_config, weir_runtime **ret_runtime);
+/* The same, but both are there also when it is *wrong; what is wrong is said by weir_cli_check(). */
+int weir_cli_read(const struct weir_cli_config *from, weir_config **ret_config, weir_runtime **ret_runtime,
+		  bool *wrong);
 /* Undoes weir_cli_open(); both may be NULL. Says what could not be stored within five seconds. */
 void weir_cli_close(weir_config *config, weir_runtime *runtime);
 

@@ -16,6 +16,7 @@
 #include "cli/check.h"
 #include "cli/notify.h"
 #include "cli/reload_answer.h"
+#include "cli/watch.h"
 #include "config/plan.h"
 
 enum { SAID_MAX = 256 * 1024, BACKENDS_MAX = 64, TICKETS_MAX = 64, OLD_MS = 100 };
@@ -32,6 +33,8 @@ struct weir_reload {
 	struct old_config *old;
 	struct weir_timer free_old;
 	struct weir_admin_reload_state state;
+	struct weir_watcher *watcher;
+	struct weir_task begin;
 
 	pthread_mutex_t lock; /* of: */
 	struct weir_task task;
@@ -92,15 +95,17 @@ static size_t open_drivers(weir_runtime *runtime, const struct weir_driver **ret
 static bool build(struct weir_reload *reload, weir_config **ret)
 {
 	weir_runtime *runtime; /* looks for drivers, opens nothing */
+	bool wrong;
 
-	if (weir_cli_open(reload->options.from, ret, &runtime))
+	if (weir_cli_read(reload->options.from, ret, &runtime, &wrong))
 		return false;
-	if (weir_cli_check(*ret, runtime)) {
-		weir_cli_close(*ret, runtime);
-		return false;
-	}
+	wrong |= weir_cli_check(*ret, runtime) != WEIR_EXIT_OK;
 	weir_runtime_close(runtime, 0, NULL);
-	return true;
+	if (!wrong)
+		return true;
+	weir_watcher_add(reload->watcher, *ret); /* it may be mended there */
+	weir_config_free(*ret);
+	return false;
 }
 
 static void log_plan(const struct weir_plan *plan)
@@ -163,6 +168,7 @@ static void try(struct weir_reload *reload, struct weir_reload_outcome *outcome)
 	weir_config *config;
 	bool valid;
 
+	weir_watcher_clear(reload->watcher);
 	weir_cli_say_also_to(&outcome->said);
 	valid = build(reload, &config);
 	weir_cli_say_also_to(NULL);
@@ -171,9 +177,18 @@ static void try(struct weir_reload *reload, struct weir_reload_outcome *outcome)
 		weir_reload_first_line(&outcome->said, &outcome->error);
 		return;
 	}
+	weir_watcher_add(reload->watcher, config);
 	try_plan(reload, config, outcome);
 	if (outcome->result != WEIR_RELOAD_APPLIED)
 		weir_config_free(config);
+}
+
+/* What was read just now, whatever became of it, and is not there yet perhaps. */
+static void watch(struct weir_reload *reload)
+{
+	if (!weir_config_get_bool(reload->config, "dispatcher.watch"))
+		weir_watcher_clear(reload->watcher);
+	weir_watcher_begin(reload->watcher);
 }
 
 /* ---- telling -------------------------------------------------------------- */
@@ -227,6 +242,7 @@ static void on_reload(struct weir_task *task)
 	weir_cli_notify("RELOADING=1");
 	weir_dynbuf_init(&outcome.said, SAID_MAX);
 	try(reload, &outcome);
+	watch(reload);
 	note(reload, &outcome, why);
 	weir_dynbuf_init(&body, 4 * SAID_MAX);
 	status = weir_reload_answer(&outcome, reload->state.generation, &body);
@@ -255,6 +271,19 @@ void weir_reload_ask(struct weir_reload *reload, const char *why)
 	pthread_mutex_unlock(&reload->lock);
 }
 
+static void on_changed(void *ctx)
+{
+	weir_reload_ask(ctx, "a file of the configuration changed");
+}
+
+static void on_begin(struct weir_task *task)
+{
+	struct weir_reload *reload = WEIR_CONTAINER(task, struct weir_reload, begin);
+
+	weir_watcher_add(reload->watcher, reload->config);
+	watch(reload);
+}
+
 /* On the admin port's thread. */
 static void on_post(void *ctx, struct weir_admin_ticket *ticket)
 {
@@ -280,13 +309,19 @@ int weir_reload_new(const struct weir_reload_options *options, struct weir_reloa
 
 	if (!reload)
 		return WEIR_ENOMEM;
+	if (weir_watcher_new(weir_dispatcher_loop(options->dispatcher), on_changed, reload, &reload->watcher)) {
+		weir_mem_free(reload);
+		return WEIR_ENOMEM;
+	}
 	reload->options = *options;
 	reload->config = options->config;
+	reload->begin.run = on_begin;
 	reload->state.generation = 1;
 	reload->task.run = on_reload;
 	reload->free_old.fire = on_free_old;
 	pthread_mutex_init(&reload->lock, NULL);
 	weir_admin_reload_handler(options->admin, on_post, reload);
+	weir_loop_post(weir_dispatcher_loop(options->dispatcher), &reload->begin);
 	*ret = reload;
 	return WEIR_OK;
 }
@@ -300,8 +335,13 @@ void weir_reload_stop(struct weir_reload *reload)
 {
 	struct weir_admin_ticket *tickets[TICKETS_MAX];
 	const char *why;
-	size_t count = reload ? take_tickets(reload, tickets, &why) : 0;
+	size_t count;
 
+	if (!reload)
+		return;
+	weir_watcher_free(reload->watcher);
+	reload->watcher = NULL;
+	count = take_tickets(reload, tickets, &why);
 	for (size_t i = 0; i < count; i++)
 		weir_admin_ticket_answer(
 		    tickets[i], 503, WEIR_STR("{\"code\":\"draining\",\"reason\":\"The process is about to end.\"}"));

@@ -10,7 +10,7 @@
 
 enum { LINE_SIZE = 2048 };
 
-static bool say_to_log;
+static _Atomic bool say_to_log;
 static _Thread_local struct weir_dynbuf *listener;
 
 void weir_cli_say_also_to(struct weir_dynbuf *lines)
@@ -18,9 +18,9 @@ void weir_cli_say_also_to(struct weir_dynbuf *lines)
 	listener = lines;
 }
 
-void weir_cli_say_to_log(void)
+void weir_cli_say_to_log(bool on)
 {
-	say_to_log = true;
+	say_to_log = on;
 }
 
 /* One call for the whole line: other threads may have something to say as well. */

@@ -36,6 +36,7 @@ void weir_config_free(weir_config *config)
 	weir_mem_free(config->entries);
 	weir_lines_fini(&config->problems);
 	weir_lines_fini(&config->warnings);
+	weir_mem_free(config->sources);
 	weir_arena_fini(&config->arena);
 	weir_mem_free(config);
 }

@@ -128,7 +128,11 @@ static const char *read_secret(struct reading *reading, const struct weir_value 
 {
 	const char *warning = NULL, *secret = NULL;
 	char why[WEIR_WHY_SIZE];
-	int code = weir_secret_read(path, &reading->ret->arena, &secret, &warning, why);
+	int code;
+
+	if (reading->problems) /* it is not shared yet */
+		weir_config_add_source(reading->problems, path);
+	code = weir_secret_read(path, &reading->ret->arena, &secret, &warning, why);
 
 	if (code == WEIR_EINVAL)
 		refuse(reading, &value->entry->place, value->key, "%s", why);

@@ -107,6 +107,8 @@ static const struct weir_field dotted[] = {
 	       "$STATE_DIRECTORY, else in ./weir-data."),
 	INT("dispatcher.quarantine.maxEvents", "100000", 1, 1000000000,
 	    "Most events kept in quarantine; when it is full, deliveries wait."),
+	BOOL("dispatcher.watch", "true",
+	     "Reload by itself when a file or a mounted folder that the configuration was read from changes."),
 	BOOL("dispatcher.batch", "false",
 	     "Take the content type application/cloudevents-batch+json; else it is answered 415."),
 

@@ -17,6 +17,7 @@
 #include "config/check.h"
 #include "config/fields.h"
 #include "config/settings.h"
+#include "config/sources.h"
 #include "config/tree.h"
 
 enum weir_layer {
@@ -70,6 +71,8 @@ struct weir_config {
 	bool no_memory;          /* something was not kept: nothing can be told about the configuration */
 	bool loaded;
 	struct weir_lines problems, warnings;
+	struct weir_source *sources; /* growing; what it was read from, and could not be read from */
+	size_t source_count, source_capacity;
 	struct weir_entry *entries; /* in the order they came; once loaded by key, then order */
 	size_t entry_count, entry_capacity;
 	struct weir_value *values; /* by key, without case; once loaded */
@@ -119,6 +122,9 @@ void weir_config_add_text_value(weir_config *config, const struct weir_place *pl
 void weir_config_add_overrides(weir_config *config);
 
 /* ---- source.c ------------------------------------------------------------ */
+
+/* Keeps the path of something that is about to be read. */
+void weir_config_add_source(weir_config *config, const char *path);
 
 /*
  * Reads a regular file into memory that weir_mem_free() frees; never waits for a

@@ -232,7 +232,10 @@ static char *read_file(const struct manifest *manifest, size_t max, size_t *len)
 	struct weir_place place = { manifest->path, { 0, 0 } };
 	char why[WEIR_WHY_SIZE], *text = NULL;
 	unsigned mode;
-	int code = weir_source_read(manifest->path, max, &text, len, &mode, why);
+	int code;
+
+	weir_config_add_source(manifest->config, manifest->path);
+	code = weir_source_read(manifest->path, max, &text, len, &mode, why);
 
 	manifest->config->no_memory |= code == WEIR_ENOMEM;
 	if (code == WEIR_EINVAL)
@@ -281,7 +284,10 @@ static void add_folder(weir_config *config, const char *folder)
 {
 	struct weir_place place = { folder, { 0, 0 } };
 	struct dirent **entries = NULL;
-	int count = scandir(folder, &entries, is_key, alphasort);
+	int count;
+
+	weir_config_add_source(config, folder);
+	count = scandir(folder, &entries, is_key, alphasort);
 
 	if (count < 0)
 		weir_config_problem_add(config, &place, NULL, "cannot be read: %s", strerrordesc_np(errno));

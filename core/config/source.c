@@ -125,8 +125,10 @@ int weir_config_add_file(weir_config *config, const char *path)
 	char *text = NULL;
 	size_t len = 0;
 	unsigned mode;
-	int code = weir_source_read(path, FILE_MAX, &text, &len, &mode, why);
+	int code;
 
+	weir_config_add_source(config, path);
+	code = weir_source_read(path, FILE_MAX, &text, &len, &mode, why);
 	if (code == WEIR_EINVAL)
 		weir_config_problem_add(config, &place, NULL, "%s", why);
 	if (code)

@@ -210,6 +210,7 @@ class Weir:
             else:
                 self.config[key] = value
         self.environment = environment or {}
+        self.more = []  # arguments
         self.process = None
         self.changed = threading.Condition()
         self.log = []
@@ -233,7 +234,7 @@ class Weir:
         path = self.write_config()
         self.ready_line = None
         self.process = subprocess.Popen(
-            [WEIR, "serve", "-c", path],
+            [WEIR, "serve", "-c", path, *self.more],
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

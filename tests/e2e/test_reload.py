@@ -2,6 +2,7 @@
 """Another configuration while events flow: what changes, what does not notice, what is refused."""
 import collections
 import http.client
+import json
 import os
 import random
 import re
@@ -176,6 +177,91 @@ class Refusals(ReloadTest):
         self.assertEqual(server.get("/status").json()["configuration"]["reloadsApplied"], 0)
 
 
+class Watching(ReloadTest):
+    """Nobody asks for a reload: the files change."""
+
+    def generation(self, server, number, refused=0):
+        def reached(answer):
+            state = answer.json()["configuration"]
+            return (state["generation"], state["reloadsRefused"]) == (number, refused)
+
+        server.wait_admin("/status", reached)
+
+    def with_returns(self, server):
+        server.config["channels"].append(channel(name="returns"))
+
+    def test_a_file_that_is_replaced(self):
+        server = self.weir(channel())
+        self.with_returns(server)
+        server.write_config()
+        self.generation(server, 2)
+        server.send("/shop/returns", "1")
+
+    def test_a_file_that_is_written_to(self):
+        server = self.weir(channel())
+        self.with_returns(server)
+        text = json.dumps(server.config)
+        with open(os.path.join(server.folder, "weir.json"), "w", encoding="utf-8") as file:
+            file.write(text)
+        self.generation(server, 2)
+        server.send("/shop/returns", "1")
+
+    def test_a_file_that_is_wrong_and_then_mended(self):
+        server = self.weir(channel())
+        server.write_config("{")
+        self.generation(server, 1, refused=1)
+        self.with_returns(server)
+        server.write_config()
+        self.generation(server, 2, refused=1)
+
+    def test_switched_off_it_does_not_look(self):
+        server = self.weir(channel(), config={"dispatcher": {"watch": False}})
+        self.with_returns(server)
+        self.assertEqual(self.reloaded(server, ["add"])["generation"], 2)
+        server.config["dispatcher"]["watch"] = True
+        self.reloaded(server, ["change"])
+        server.config["channels"].pop()
+        server.write_config()
+        self.generation(server, 4)
+
+    def mount(self, folder, number, files):
+        """As kubelet does it: a folder of its own for each version, and `..data` is moved from one to the next."""
+        version = os.path.join(folder, f"..v{number}")
+        os.mkdir(version)
+        for name, text in files.items():
+            with open(os.path.join(version, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        os.symlink(f"..v{number}", os.path.join(folder, "..data_tmp"))
+        os.rename(os.path.join(folder, "..data_tmp"), os.path.join(folder, "..data"))
+        for name in files:
+            path = os.path.join(folder, name)
+            if not os.path.lexists(path):
+                os.symlink(f"..data/{name}", path)
+
+    def test_a_mounted_folder_of_overrides(self):
+        server = self.weir(channel(), start=False)
+        mounted = os.path.join(server.folder, "mounted")
+        os.mkdir(mounted)
+        self.mount(mounted, 1, {"log.level": "notice"})
+        server.config["overrides"] = [mounted]
+        server.start()
+        self.mount(mounted, 2, {"log.level": "debug", "dispatcher.drainTimeout": "PT2S"})
+        server.wait_said("configuration: change log.level: from notice to debug")
+        server.wait_said("configuration: change dispatcher.drainTimeout")
+
+    def test_a_configuration_that_is_mounted_itself(self):
+        server = self.weir(channel(), start=False)
+        mounted = os.path.join(server.folder, "mounted")
+        os.mkdir(mounted)
+        self.mount(mounted, 1, {"weir.json": json.dumps({"log": {"level": "notice"}})})
+        os.symlink(os.path.join(mounted, "weir.json"), os.path.join(server.folder, "more.json"))
+        server.config["overrides"] = []
+        server.more = ["-c", os.path.join(server.folder, "more.json")]
+        server.start()
+        self.mount(mounted, 2, {"weir.json": json.dumps({"log": {"level": "debug"}})})
+        server.wait_said("configuration: change log.level: from notice to debug")
+
+
 class Load:
     """Posts events as fast as they are answered, until it is told to stop."""
 
@@ -231,7 +317,7 @@ class Thousand(ReloadTest):
         chance = random.Random(5)
         one = subscription(steady, name="one", retry=50)
         changing = [subscription(sink, name=f"s{number}") for number, sink in enumerate(others)]
-        server = self.weir(channel(one, name="steady"), channel(*changing))
+        server = self.weir(channel(one, name="steady"), channel(*changing), config={"dispatcher": {"watch": False}})
         loads = [Load(server, "/shop/steady"), Load(server, "/shop/orders")]
         settled = 0
         for step in range(RELOADS):
