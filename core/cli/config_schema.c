@@ -160,6 +160,8 @@ static json_object *dialect_schema(const char *dialect)
 		return filters_schema(1);
 	if (strcmp(dialect, "not") == 0)
 		return reference(FILTER_REFERENCE);
+	if (strcmp(dialect, "cesql") == 0 || strcmp(dialect, "sql") == 0)
+		return typed("string");
 	return match_schema();
 }
 

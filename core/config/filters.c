@@ -13,9 +13,9 @@
 
 enum { PATH_SIZE = 512, TEXT_MAX = 1024 * 1024 };
 
-enum dialect { EXACT, PREFIX, SUFFIX, ALL, ANY, NOT, DIALECTS };
+enum dialect { EXACT, PREFIX, SUFFIX, ALL, ANY, NOT, CESQL, SQL, DIALECTS };
 
-const char *const weir_filter_dialects[] = { "exact", "prefix", "suffix", "all", "any", "not", NULL };
+const char *const weir_filter_dialects[] = { "exact", "prefix", "suffix", "all", "any", "not", "cesql", "sql", NULL };
 
 /* A list of filters that is being read; the first is `filters` itself. */
 struct level {
@@ -126,6 +126,35 @@ static void open_group(struct walk *walk, enum dialect dialect, const struct wei
 		    (struct level){ list ? value->first : value, list ? value : NULL, 0, strlen(walk->path) };
 }
 
+static void doubt(struct walk *walk, struct weir_position at, unsigned doubts)
+{
+	struct weir_place place = { walk->source, at };
+
+	if (doubts & WEIR_FILTER_DOUBT_MIXED)
+		weir_config_warning_add(walk->config, &place, walk->path,
+					"AND, OR and XOR have the same rank and are read from left to right; "
+					"parentheses would say what is meant");
+	if (doubts & WEIR_FILTER_DOUBT_NOT)
+		weir_config_warning_add(walk->config, &place, walk->path,
+					"NOT is of the value right behind it only: NOT a = b is (NOT a) = b");
+}
+
+static void read_cesql(struct walk *walk, const struct weir_node *value)
+{
+	struct weir_error err = WEIR_ERROR_INIT;
+	unsigned doubts;
+	int code;
+
+	if (value->kind != WEIR_JSON_STRING) {
+		refuse(walk, value->at, "must be a string with an expression, not %s", weir_node_kind_text(value));
+		return;
+	}
+	code = weir_filter_add_cesql(walk->builder, value->text, &doubts, &err);
+	answer(walk, value->at, code, &err);
+	if (!code)
+		doubt(walk, value->at, doubts);
+}
+
 static void refuse_dialect(struct walk *walk, const struct weir_node *member)
 {
 	struct weir_near near = weir_near_init(member->key);
@@ -150,6 +179,8 @@ static void read_dialect(struct walk *walk, const struct weir_node *member)
 	step_path(walk, strlen(walk->path), ".%s", weir_filter_dialects[dialect]);
 	if (dialect <= SUFFIX)
 		read_matches(walk, (enum weir_filter_dialect)dialect, member);
+	else if (dialect >= CESQL)
+		read_cesql(walk, member);
 	else
 		open_group(walk, (enum dialect)dialect, member);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "filter/build.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -158,8 +160,14 @@ void weir_filter_member(struct weir_filter_builder *builder)
 		group->jumps = at;
 }
 
-static int refuse(struct weir_filter_builder *builder, struct weir_error *err, int code, const char *text)
+int weir_filter_refuse(struct weir_filter_builder *builder, struct weir_error *err, int code, const char *format, ...)
 {
+	char text[sizeof err->text];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
 	builder->failed = true;
 	return weir_fail(err, code, "%s", text);
 }
@@ -172,7 +180,7 @@ static int no_memory(struct weir_error *err)
 int weir_filter_begin(struct weir_filter_builder *builder, enum weir_filter_group group, struct weir_error *err)
 {
 	if (builder->group_count > WEIR_FILTER_NESTING_MAX)
-		return refuse(builder, err, WEIR_ETOOBIG, "is nested too deeply; allowed: 32 levels");
+		return weir_filter_refuse(builder, err, WEIR_ETOOBIG, "is nested too deeply; allowed: 32 levels");
 	weir_filter_member(builder);
 	builder->groups[builder->group_count++] =
 	    (struct weir_filter_open_group){ .kind = group, .jumps = WEIR_FILTER_NO_STEP };
@@ -184,12 +192,12 @@ int weir_filter_end(struct weir_filter_builder *builder, struct weir_error *err)
 	const struct weir_filter_open_group *group = &builder->groups[--builder->group_count];
 
 	if (!group->members)
-		return refuse(builder, err, WEIR_EINVAL, "must have at least one filter");
+		return weir_filter_refuse(builder, err, WEIR_EINVAL, "must have at least one filter");
 	weir_filter_patch(builder, group->jumps);
 	if (group->kind != WEIR_FILTER_NOT)
 		return WEIR_OK;
 	if (group->members > 1)
-		return refuse(builder, err, WEIR_EINVAL, "must have one filter only");
+		return weir_filter_refuse(builder, err, WEIR_EINVAL, "must have one filter only");
 	weir_filter_emit(builder, (struct weir_filter_step){ .op = WEIR_OP_NOT }, 1, 1);
 	return builder->no_memory ? no_memory(err) : WEIR_OK;
 }
@@ -204,7 +212,7 @@ int weir_filter_add_match(struct weir_filter_builder *builder, enum weir_filter_
 	if (!wrong && !value.len)
 		wrong = "must not be empty";
 	if (wrong)
-		return refuse(builder, err, WEIR_EINVAL, wrong);
+		return weir_filter_refuse(builder, err, WEIR_EINVAL, "%s", wrong);
 	weir_filter_member(builder);
 	step.name = weir_filter_name_of(builder, name);
 	step.operand = weir_filter_text_of(builder, value);

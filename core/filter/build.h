@@ -43,6 +43,31 @@ void weir_filter_builder_free(struct weir_filter_builder *builder);
 int weir_filter_add_match(struct weir_filter_builder *builder, enum weir_filter_dialect dialect, struct weir_buf name,
 			  struct weir_buf value, struct weir_error *err);
 
+/* What is allowed in an expression, but hardly meant. Bits. */
+enum weir_filter_doubt {
+	/* AND, OR and XOR beside each other without parentheses: they have one rank and are read from the left. */
+	WEIR_FILTER_DOUBT_MIXED = 1,
+	/* `NOT a = b` is `(NOT a) = b`. */
+	WEIR_FILTER_DOUBT_NOT = 2,
+};
+
+/*
+ * A CESQL 1.0 expression, which must be true. WEIR_EINVAL and WEIR_ETOOBIG: the
+ * text says at which character, what was expected and what was found. Where the
+ * specification leaves it open:
+ *   a name of an attribute may have capitals, which are read as small letters;
+ *   an expression that can only give a number or a text is refused;
+ *   so is a function that there is not, or with a wrong number of arguments;
+ *   `+`, `-`, `*` beyond 32 bits are a MathError, as is `-` of the least number;
+ *   IN looks at no element behind the first that is equal;
+ *   LOWER and UPPER map one character to one character.
+ */
+int weir_filter_add_cesql(struct weir_filter_builder *builder, struct weir_buf expression, unsigned *doubts,
+			  struct weir_error *err);
+/* The same, and `any_type`: one that gives a number or a text is taken too, for weir_filter_value(). */
+int weir_filter_add_expression(struct weir_filter_builder *builder, struct weir_buf expression, bool any_type,
+			       unsigned *doubts, struct weir_error *err);
+
 /* WEIR_ETOOBIG: nested too deeply. */
 int weir_filter_begin(struct weir_filter_builder *builder, enum weir_filter_group group, struct weir_error *err);
 /* WEIR_EINVAL: the group has no member, or `not` has more than one. */

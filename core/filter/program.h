@@ -21,6 +21,42 @@ enum weir_filter_op {
 	WEIR_OP_AND,     /* jumps to `operand` and keeps the value if it is false, else takes it */
 	WEIR_OP_OR,      /* ... if it is true */
 	WEIR_OP_BOOLEAN, /* casts the value, the right side of one of the two above */
+
+	/* CESQL: an expression is between these two; a fault in it leads to the second */
+	WEIR_OP_BEGIN, /* `operand`: the other; `count`: the expression's enum weir_filter_type */
+	WEIR_OP_END,   /* what is not the boolean true becomes false */
+
+	WEIR_OP_TRUE,
+	WEIR_OP_FALSE,
+	WEIR_OP_INTEGER, /* `operand` */
+	WEIR_OP_STRING,  /* the text `operand` */
+	WEIR_OP_ATTRIBUTE,
+	WEIR_OP_EXISTS,
+	WEIR_OP_NEGATE,
+	WEIR_OP_MULTIPLY,
+	WEIR_OP_DIVIDE,
+	WEIR_OP_REMAINDER,
+	WEIR_OP_ADD,
+	WEIR_OP_SUBTRACT,
+	WEIR_OP_EQUAL,
+	WEIR_OP_UNEQUAL,
+	WEIR_OP_LESS,
+	WEIR_OP_LESS_EQUAL,
+	WEIR_OP_GREATER,
+	WEIR_OP_GREATER_EQUAL,
+	WEIR_OP_XOR,
+	WEIR_OP_LIKE,    /* the compiled pattern, text `operand`; `count`: enum weir_filter_like */
+	WEIR_OP_ELEMENT, /* of a set, under the value in question: jumps to `operand` with true if they are equal */
+	WEIR_OP_SET,     /* the end of a set: no element was equal */
+	WEIR_OP_CALL,    /* function `operand` with `count` arguments */
+};
+
+/* Patterns without `_`, and with `%` only at an end, need no search. */
+enum weir_filter_like {
+	WEIR_LIKE_SEARCH,
+	WEIR_LIKE_EXACT,
+	WEIR_LIKE_PREFIX,
+	WEIR_LIKE_SUFFIX,
 };
 
 struct weir_filter_step {
@@ -78,6 +114,9 @@ void weir_filter_patch(struct weir_filter_builder *builder, uint32_t jumps);
 /* The place of a name that is checked, or of a text. */
 uint16_t weir_filter_name_of(struct weir_filter_builder *builder, struct weir_buf name);
 uint32_t weir_filter_text_of(struct weir_filter_builder *builder, struct weir_buf text);
+/* Refuses what is being added. */
+__attribute__((format(printf, 4, 5))) int weir_filter_refuse(struct weir_filter_builder *builder,
+							     struct weir_error *err, int code, const char *format, ...);
 /* NULL: `name` may name an attribute. */
 const char *weir_filter_check_name(struct weir_buf name);
 

@@ -98,6 +98,38 @@ static void groups_nest(void **state)
 	weir_config_free(config);
 }
 
+static void an_expression_is_a_filter_under_either_name(void **state)
+{
+	static const char *const both[] = { "cesql", "sql" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char text[256];
+		weir_config *config;
+
+		snprintf(text, sizeof text, "[{\"not\": {\"%s\": \"type LIKE 'a.%%' OR EXISTS subject\"}}]", both[i]);
+		config = config_with(text);
+		load(config);
+		assert_false(takes(subscription_of(config), "a.b", NULL));
+		assert_false(takes(subscription_of(config), "b", "s"));
+		assert_true(takes(subscription_of(config), "b", NULL));
+		weir_config_free(config);
+	}
+}
+
+static void an_expression_that_is_hardly_meant_is_warned_of(void **state)
+{
+	weir_config *config = config_with("[{\"cesql\": \"NOT id = 1 AND TRUE OR FALSE\"}]");
+
+	(void)state;
+	load(config);
+	assert_non_null(strstr(weir_config_warning(config, 0),
+			       "c.json:2:23: channels[0].subscriptions[0].filters[0].cesql: AND, OR and XOR"));
+	assert_non_null(strstr(weir_config_warning(config, 1), "NOT a = b is (NOT a) = b"));
+	assert_null(weir_config_warning(config, 2));
+	weir_config_free(config);
+}
+
 static void the_same_is_kept_as_text_on_one_line(void **state)
 {
 	weir_config *config =
@@ -150,6 +182,13 @@ static void each_mistake_is_told_with_its_place(void **state)
 		  "c.json:2:21: " KEY "[0].not: must be an object with one dialect, not an array" },
 		{ "[{\"all\": [{\"exact\": {\"id\": \"1\"}}, {\"not\": {\"any\": [{\"exact\": {\"id\": 5}}]}}]}]",
 		  "c.json:2:80: " KEY "[0].all[1].not.any[0].exact.id: must be a string, not a number" },
+		{ "[{\"cesql\": {}}]",
+		  "c.json:2:23: " KEY "[0].cesql: must be a string with an expression, not an object" },
+		{ "[{\"cesql\": \"id = \"}]",
+		  "c.json:2:23: " KEY "[0].cesql: at character 6: expected a value, but the expression ends" },
+		{ "[{\"sql\": \"1 + 1\"}]",
+		  "c.json:2:21: " KEY
+		  "[0].sql: at character 1: the expression gives an integer; a filter must give true or false" },
 	};
 
 	(void)state;
@@ -177,6 +216,8 @@ int main(void)
 		cmocka_unit_test(all_filters_of_the_list_must_pass),
 		cmocka_unit_test(all_attributes_of_a_match_must_match),
 		cmocka_unit_test(groups_nest),
+		cmocka_unit_test(an_expression_is_a_filter_under_either_name),
+		cmocka_unit_test(an_expression_that_is_hardly_meant_is_warned_of),
 		cmocka_unit_test(the_same_is_kept_as_text_on_one_line),
 		cmocka_unit_test(each_mistake_is_told_with_its_place),
 		cmocka_unit_test(several_mistakes_are_told_at_once),
