@@ -72,6 +72,12 @@ __attribute__((format(printf, 4, 5))) static void refuse_at(struct parser *parse
 					  character_of(parser->lexer.text, offset), text);
 }
 
+/* The text of one in quotes begins behind the quote. */
+static bool is_quoted(const struct parser *parser, const struct weir_cesql_token *token)
+{
+	return token->text.ptr == (const char *)parser->lexer.text.ptr + token->offset + 1;
+}
+
 /* What stands there, for people. Names are letters and digits, so that they may be shown. */
 static void expected(struct parser *parser, const char *what)
 {
@@ -83,8 +89,7 @@ static void expected(struct parser *parser, const char *what)
 		refuse_at(parser, WEIR_EINVAL, token->offset, "expected %s, but the expression ends", what);
 	else if (token->kind == WEIR_CESQL_STRING)
 		refuse_at(parser, WEIR_EINVAL, token->offset, "expected %s, found a text in quotes", what);
-	else if (token->kind == WEIR_CESQL_BAD && (found[-1] == '\'' || found[-1] == '"') &&
-		 token->offset + 1 == (size_t)(found - (const char *)parser->lexer.text.ptr))
+	else if (token->kind == WEIR_CESQL_BAD && is_quoted(parser, token))
 		refuse_at(parser, WEIR_EINVAL, token->offset, "the text in quotes that begins here has no end");
 	else if (token->kind == WEIR_CESQL_BAD)
 		refuse_at(parser, WEIR_EINVAL, token->offset, "expected %s, found a character that is no part of CESQL",
