@@ -59,6 +59,8 @@ static const struct row egress_rows[] = {
 	  "Events acknowledged without a POST, as the subscription's filters hold them back." },
 	{ "weir_egress_filter_errors", COUNTER, EGRESS(filter_faults),
 	  "Events at which an expression of the filters failed, and was false by that." },
+	{ "weir_egress_events_looped", COUNTER, EGRESS(looped),
+	  "Replies and dead letters not sent on, as that had been done maxHops times." },
 	{ "weir_egress_retries", COUNTER, EGRESS(retries), "Attempts after the first of a delivery." },
 	{ "weir_egress_events_dead_lettered", COUNTER, EGRESS(dead_lettered),
 	  "Events that the dead-letter sink took." },

@@ -125,6 +125,7 @@ static struct json_object *subscription_object(struct builder *builder, const st
 	add_uint(builder, object, "retries", figures->retries);
 	add_uint(builder, object, "filtered", figures->filtered);
 	add_uint(builder, object, "filterErrors", figures->filter_faults);
+	add_uint(builder, object, "looped", figures->looped);
 	add_uint(builder, object, "deadLettered", figures->dead_lettered);
 	add_uint(builder, object, "quarantined", figures->quarantined);
 	add_uint(builder, object, "replies", figures->replies);

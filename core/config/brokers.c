@@ -99,6 +99,7 @@ static void read_trigger(struct gathering *gathering, const struct weir_reader *
 	settings->uid = members[WEIR_TRIGGER_UID].node ? members[WEIR_TRIGGER_UID].value.text : settings->name;
 	settings->subscriber = members[WEIR_TRIGGER_SUBSCRIBER].value.text;
 	settings->reply = reply_to_broker(reader->config, trigger->ns, trigger->broker);
+	settings->own_subscriber = weir_config_leads_here(reader->config, settings->subscriber);
 	settings->from_earliest = members[WEIR_TRIGGER_FROM].value.number == 1;
 	settings->where = weir_config_where(reader->config, &place);
 	trigger->has_delivery = members[WEIR_TRIGGER_DELIVERY].node;

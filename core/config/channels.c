@@ -55,6 +55,7 @@ static void read_subscription(const struct weir_reader *reader, const struct wei
 	ret->subscriber = members[WEIR_SUBSCRIPTION_SUBSCRIBER].value.text;
 	ret->reply = members[WEIR_SUBSCRIPTION_REPLY].value.text;
 	ret->from_earliest = members[WEIR_SUBSCRIPTION_FROM].value.number == 1;
+	ret->own_subscriber = weir_config_leads_here(reader->config, ret->subscriber);
 	ret->where = weir_config_where(reader->config, &place);
 	weir_reader_delivery(reader, members[WEIR_SUBSCRIPTION_DELIVERY].node, path, inherited, &ret->delivery);
 	weir_reader_filters(reader, members[WEIR_SUBSCRIPTION_FILTERS].node, path, ret);

@@ -145,6 +145,8 @@ static const struct weir_field dotted[] = {
 	INT(LIMITS "maxBatchEvents", "1000", 1, 1000000, "Most events of a batch; beyond it 413."),
 
 	/* limits of delivery */
+	INT(LIMITS "maxHops", "32", 1, 1000000,
+	    "How often an event is sent on as a reply or dead letter; beyond it quarantine."),
 	BYTES(LIMITS "windowBytes", "8388608", 64 * KIB, 64 * GIB,
 	      "Most bytes of events that one subscription holds between backend and subscriber."),
 

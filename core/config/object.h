@@ -45,6 +45,9 @@ void weir_reader_delivery(const struct weir_reader *reader, const struct weir_no
 
 /* How many brokers are configured, at most. */
 size_t weir_config_count_brokers(const weir_config *config);
+/* True: `url` (NULL is allowed) is that of a channel, on an address that this dispatcher listens on. */
+bool weir_config_leads_here(const weir_config *config, const char *url);
+
 /* ---- filters.c ----------------------------------------------------------- */
 
 /* Compiles the value of `filters`, a member of what is called `parent`; `node` NULL, or an empty list: every event. */

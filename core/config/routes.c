@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config/routes: what channels and subscriptions must be to each other: single, known, and not in circles. */
-#include "config/internal.h"
+#include "config/object.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +139,13 @@ static bool split_target(const weir_config *config, const char *target, struct w
 
 	return target && (weir_form_split_channel(weir_str(target), ns, name) ||
 			  weir_own_url(weir_str(target), listen, ns, name));
+}
+
+bool weir_config_leads_here(const weir_config *config, const char *url)
+{
+	struct weir_buf listen = weir_str(weir_config_get(config, "dispatcher.listen")), ns, name;
+
+	return url && weir_own_url(weir_str(url), listen, &ns, &name);
 }
 
 /* Where in the index the channel is that a target leads to. SIZE_MAX: elsewhere, or it is not known. */

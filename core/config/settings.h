@@ -35,6 +35,7 @@ struct weir_subscription_settings {
 	const char *subscriber; /* URL */
 	const char *reply;      /* URL or "channel:NS/NAME"; NULL: none */
 	bool from_earliest;     /* default false: latest */
+	bool own_subscriber;    /* the subscriber is a channel of this very dispatcher */
 	struct weir_delivery_settings delivery;
 	const struct weir_filter *filter; /* NULL: every event passes */
 	const char *filters;              /* the same as JSON, for people and to compare; NULL: every event */

@@ -10,8 +10,8 @@ const uint32_t weir_egress_bucket_ms[15] = {
 };
 
 enum {
-	MARKS = 3,          /* extensions that a dead letter gets */
-	KEEP_BYTES = 65536, /* attempts with more data are not pooled: an event keeps its memory */
+	MARKS = 4 + WEIR_FAILURE_MARKS, /* extensions that a dead letter gets */
+	KEEP_BYTES = 65536,             /* attempts with more data are not pooled: an event keeps its memory */
 };
 
 static struct weir_attempt *attempt_new(const struct weir_delivery_loop *loop)

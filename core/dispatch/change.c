@@ -140,6 +140,7 @@ static int make_loops(struct change *change)
 		.client = { .rules = dispatcher->settings.rules },
 		.event_limits = dispatcher->settings.event_limits,
 		.max_reply_bytes = dispatcher->settings.limits.max_body_bytes,
+		.max_hops = dispatcher->settings.max_hops,
 	};
 	size_t wanted = dispatcher->settings.delivery_loops;
 

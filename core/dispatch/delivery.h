@@ -26,6 +26,7 @@ struct weir_delivery_options {
 	struct weir_http_client_options client;
 	struct weir_event_limits event_limits;
 	size_t max_reply_bytes;
+	uint32_t max_hops; /* 0: no bound */
 };
 
 struct weir_delivery_loop {

@@ -81,6 +81,7 @@ struct weir_egress_figures {
 	uint64_t delivered;     /* settled after a 2xx */
 	uint64_t filtered;      /* settled without a POST: the filters did not let it pass */
 	uint64_t filter_faults; /* evaluations of a filter in which an expression failed */
+	uint64_t looped;        /* not sent on: that had been done too often */
 	uint64_t retries;       /* attempts after the first of a delivery */
 	uint64_t dead_lettered; /* taken by the dead-letter sink */
 	uint64_t quarantined;

@@ -363,6 +363,7 @@ static void view_counters(const struct weir_egress_counters *counters, struct we
 	ret->delivered = weir_figure_get(&counters->delivered);
 	ret->filtered = weir_figure_get(&counters->filtered);
 	ret->filter_faults = weir_figure_get(&counters->filter_faults);
+	ret->looped = weir_figure_get(&counters->looped);
 	ret->retries = weir_figure_get(&counters->retries);
 	ret->dead_lettered = weir_figure_get(&counters->dead_lettered);
 	ret->quarantined = weir_figure_get(&counters->quarantined);

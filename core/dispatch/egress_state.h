@@ -13,6 +13,8 @@
 enum {
 	WEIR_FAILURE_DATA = 768, /* bytes kept of a failed answer: 1024 in base64 */
 	WEIR_FAILURE_WORDS = 384,
+	WEIR_FAILURE_MARKS = 8,        /* headers of a failed answer that become extensions */
+	WEIR_FAILURE_MARK_BYTES = 512, /* of all of them */
 	WEIR_EGRESS_BUCKETS = 16,
 };
 
@@ -32,6 +34,8 @@ struct weir_failure {
 	char text[160];                /* for people */
 	size_t data_len;
 	unsigned char data[WEIR_FAILURE_DATA]; /* the answer's body */
+	size_t mark_count, mark_bytes;
+	char marks[WEIR_FAILURE_MARK_BYTES]; /* of each its name and its value, both with a NUL behind them */
 };
 
 /* One delivery, from the backend's hand-over until it is settled. */
@@ -45,7 +49,7 @@ struct weir_egress_item {
 	enum weir_phase phase;
 	bool poison;
 	uint32_t extend_round;             /* of the egress when it came */
-	bool unfiltered; /* it could not be decoded when it came: the filter is asked when it can */
+	bool unfiltered;                   /* it could not be decoded when it came: the filter is asked when it can */
 	struct weir_failure *failure;      /* NULL: none so far */
 	struct weir_attempt *attempt;      /* under way; NULL: none */
 	struct weir_quarantine_note *note; /* being written; NULL: none */
@@ -63,7 +67,8 @@ struct weir_attempt {
 };
 
 struct weir_egress_counters {
-	weir_figure attempts, delivered, filtered, filter_faults, retries, dead_lettered, quarantined, replies, poison, stale, duration_ns;
+	weir_figure attempts, delivered, filtered, filter_faults, looped, retries, dead_lettered, quarantined, replies,
+	    poison, stale, duration_ns;
 	weir_figure duration_buckets[WEIR_EGRESS_BUCKETS];
 	weir_figure in_flight, waiting;
 	weir_figure failing;            /* 1: the last attempt at the subscriber, or at its reply's target, failed */
@@ -138,6 +143,12 @@ __attribute__((format(printf, 3, 4))) void weir_egress_log(struct weir_egress *e
 int weir_egress_extend_begin(struct weir_egress *egress);
 void weir_egress_extend_end(struct weir_egress *egress);
 
+/* ---- hops.c --------------------------------------------------------------- */
+
+uint32_t weir_hops_of(const weir_event *event);
+/* One more than `before`. WEIR_EINVAL: that is too many. */
+int weir_hops_add(struct weir_egress *egress, weir_event *event, uint32_t before, struct weir_error *err);
+
 /* ---- passing.c ------------------------------------------------------------ */
 
 /* True: the subscription wants the event, and it is to be delivered. */
@@ -183,6 +194,8 @@ enum weir_reply weir_reply_forward(struct weir_attempt *attempt, const struct we
 
 /* ---- dead_letter.c -------------------------------------------------------- */
 
+/* Keeps the headers of a failed answer that begin with "kne-", and fit. */
+void weir_failure_marks(struct weir_failure *failure, const struct weir_http_result *result);
 /* Adds what went wrong to the attempt's event. */
 int weir_dead_letter_mark(weir_event *event, const struct weir_failure *failure, struct weir_error *err);
 

@@ -36,6 +36,7 @@ void weir_failure_note(struct weir_egress_item *item, struct weir_sink *destinat
 	weir_sink_unref(failure->destination);
 	failure->destination = destination;
 	failure->status = status;
+	failure->mark_count = failure->mark_bytes = 0;
 	snprintf(failure->text, sizeof failure->text, "%s", text ? text : "");
 	failure->data_len = data.len < WEIR_FAILURE_DATA ? data.len : WEIR_FAILURE_DATA;
 	if (failure->data_len)
@@ -105,9 +106,13 @@ static int send_event(struct weir_egress_item *item, struct weir_attempt *attemp
 	struct weir_egress *egress = item->egress;
 	int code;
 
-	if (item->phase == WEIR_PHASE_SUBSCRIBER)
+	if (item->phase == WEIR_PHASE_SUBSCRIBER && !egress->options.settings->own_subscriber)
 		return weir_attempt_send(attempt, egress->subscriber, err);
-	code = item->failure ? weir_dead_letter_mark(attempt->event, item->failure, err) : WEIR_OK;
+	code = weir_hops_add(egress, attempt->event, weir_hops_of(attempt->event), err);
+	if (!code && item->phase == WEIR_PHASE_SUBSCRIBER)
+		return weir_attempt_send(attempt, egress->subscriber, err);
+	if (!code && item->failure)
+		code = weir_dead_letter_mark(attempt->event, item->failure, err);
 	return code ? code : weir_attempt_send(attempt, egress->dead_letter, err);
 }
 
@@ -261,6 +266,8 @@ static void failed(struct weir_attempt *attempt, const struct weir_http_result *
 	int64_t after_ms = asked_delay_ms(result);
 
 	note_result(item, attempt->sink, result);
+	if (item->failure && item->phase == WEIR_PHASE_SUBSCRIBER)
+		weir_failure_marks(item->failure, result);
 	note_failing(item);
 	weir_attempt_leave(attempt);
 	fail(item, verdict, after_ms);

@@ -24,6 +24,7 @@ enum weir_reply weir_reply_forward(struct weir_attempt *attempt, const struct we
 				   struct weir_error *err)
 {
 	struct weir_egress *egress = attempt->item->egress;
+	uint32_t hops = weir_hops_of(attempt->event);
 	enum weir_mode mode;
 
 	if (!may_be_reply(attempt, result))
@@ -47,6 +48,8 @@ enum weir_reply weir_reply_forward(struct weir_attempt *attempt, const struct we
 		return WEIR_REPLY_FAILED;
 	}
 	attempt->reply = true;
+	if (weir_hops_add(egress, attempt->event, hops, err))
+		return err->code == WEIR_ENOMEM ? WEIR_REPLY_FAILED : WEIR_REPLY_INVALID;
 	if (weir_attempt_send(attempt, egress->reply, err))
 		return WEIR_REPLY_FAILED;
 	return WEIR_REPLY_SENT;

@@ -114,6 +114,7 @@ int weir_dispatch_settings_read(const weir_config *config, struct weir_dispatch_
 	ret->batch = weir_config_get_bool(config, "dispatcher.batch");
 	ret->rules.allow_loopback = weir_config_get_bool(config, "dispatcher.addresses.allowLoopback");
 	ret->rules.allow_private = weir_config_get_bool(config, "dispatcher.addresses.allowPrivate");
+	ret->max_hops = number(config, LIMITS "maxHops");
 	ret->window_bytes = (uint64_t)weir_config_get_int(config, LIMITS "windowBytes");
 	read_limits(config, &ret->limits);
 	read_event_limits(config, &ret->event_limits);

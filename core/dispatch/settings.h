@@ -23,6 +23,7 @@ struct weir_dispatch_settings {
 	struct weir_event_limits event_limits;
 	struct weir_http_address_rules rules;
 	uint64_t window_bytes;
+	uint32_t max_hops;
 	char quarantine_path[4096];
 	uint64_t quarantine_max;
 	char events_namespace[64]; /* whose default is at /events */

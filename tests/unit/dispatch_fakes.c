@@ -198,6 +198,7 @@ void fake_deliver(const char *id, const char *key)
 	assert_int_equal(weir_event_set_text(event, "type", "t", NULL), WEIR_OK);
 	if (key)
 		assert_int_equal(weir_event_set_text(event, "partitionkey", key, NULL), WEIR_OK);
+	assert_int_equal(weir_event_set_text(event, "weirhops", fake.hops, NULL), WEIR_OK);
 	assert_int_equal(weir_event_set_data(event, WEIR_STR("data"), NULL), WEIR_OK);
 	assert_int_equal(weir_event_to_record(event, caps(), &delivery->record, NULL), WEIR_OK);
 	if (fake.caps_without)
@@ -408,6 +409,7 @@ void fake_begin(void)
 				  .max_envelope_keys = 1024,
 				  .max_batch_events = 1000 },
 		.max_reply_bytes = 4096,
+		.max_hops = 3,
 	};
 	struct weir_delivery_options with_runtime = options;
 

@@ -106,6 +106,58 @@ static void the_window_asked_for_is_twice_what_may_be_in_flight(void **state)
 	assert_int_equal(fake.spec.window_bytes, 1 << 20);
 }
 
+/* ---- hops ----------------------------------------------------------------- */
+
+static const struct weir_header hop_headers[] = {
+	{ { "ce-specversion", 14 }, { "1.0", 3 } }, { { "ce-id", 5 }, { "r", 1 } },
+	{ { "ce-source", 9 }, { "/r", 2 } },        { { "ce-type", 7 }, { "t", 1 } },
+	{ { "ce-weirhops", 11 }, { "0", 1 } },
+};
+
+static void a_reply_counts_one_hop_more_than_the_event_whatever_it_says(void **state)
+{
+	(void)state;
+	fake.settings.reply = "http://reply/";
+	fake.hops = "2";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer_with(0, 200, hop_headers, 5, "");
+	assert_posts(2, "1 r");
+	assert_non_null(strstr(fake.posts[1].all, "ce-weirhops: 3\n"));
+}
+
+static void what_was_sent_on_too_often_is_neither_replied_nor_dead_lettered_but_quarantined(void **state)
+{
+	(void)state;
+	fake.settings.reply = "http://reply/";
+	fake.settings.delivery.dead_letter_sink = "http://dead/";
+	fake.hops = "3";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer_with(0, 200, hop_headers, 5, "");
+	fake_wait_quarantined(1);
+	assert_posts(1, "1");
+	assert_non_null(strstr(fake.quarantined[0], "weirhops"));
+	assert_int_equal(fake_figures().looped, 2);
+}
+
+static void an_event_to_a_channel_of_ones_own_counts_a_hop_and_to_others_none(void **state)
+{
+	(void)state;
+	fake.settings.own_subscriber = true;
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	assert_non_null(strstr(fake.posts[0].all, "ce-weirhops: 1\n"));
+	fake_answer(0, 202);
+	fake.settings.own_subscriber = false;
+	fake_deliver("2", NULL);
+	fake_turn();
+	assert_null(strstr(fake.posts[1].all, "weirhops"));
+}
+
 /* ---- filters -------------------------------------------------------------- */
 
 static struct weir_arena filter_arena;
@@ -937,6 +989,9 @@ int main(void)
 		TEST(acks_of_one_turn_are_settled_in_one_call),
 		TEST(a_stale_ack_is_counted),
 		TEST(the_window_asked_for_is_twice_what_may_be_in_flight),
+		TEST(a_reply_counts_one_hop_more_than_the_event_whatever_it_says),
+		TEST(what_was_sent_on_too_often_is_neither_replied_nor_dead_lettered_but_quarantined),
+		TEST(an_event_to_a_channel_of_ones_own_counts_a_hop_and_to_others_none),
 		TEST(an_event_that_does_not_pass_is_acked_without_a_post),
 		TEST(what_does_not_pass_waits_for_nobody),
 		TEST(a_record_that_is_no_event_is_not_filtered_away),
