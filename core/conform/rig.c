@@ -258,6 +258,8 @@ static void fill_rules(struct weir_rig *rig)
 {
 	rig->rules.flags = weir_rig_claims(rig, WEIR_CAP_REDELIVERED_FLAG);
 	rig->rules.lose_all_in_crash = !weir_rig_claims(rig, WEIR_CAP_DURABLE);
+	if (weir_rig_claims(rig, WEIR_CAP_ACK_DEADLINE) && !rig->rules.ack_wait_ns)
+		rig->rules.ack_wait_ns = rig->caps.ack_wait_ms * WEIR_NS_PER_MS;
 }
 
 void weir_rig_open(struct weir_rig *rig, const char *overrides)

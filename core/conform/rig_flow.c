@@ -282,7 +282,8 @@ uint64_t weir_rig_send(struct weir_rig *rig, struct weir_rig_topic *topic, uint6
 
 		while ((code = weir_rig_try_send(rig, topic, &number, &err)) == WEIR_EAGAIN &&
 		       weir_clock_now_ns() < deadline_ns)
-			weir_rig_pump(rig, weir_clock_now_ns() + 20 * WEIR_NS_PER_MS);
+			weir_rig_try_await(rig, WEIR_EV_WRITABLE, rig->seen[WEIR_EV_WRITABLE] + 1,
+					   weir_rig_deadline(rig, 100));
 		if (code)
 			weir_rig_fail(rig, "publish: %s: %s", weir_code_name(code), err.text);
 		rig->sent++;

@@ -372,8 +372,10 @@ static int embedded_close(struct weir_inst *inst, int64_t deadline_ns, uint32_t 
 
 /* ---- figures -------------------------------------------------------------------------------------- */
 
-static int embedded_caps(struct weir_inst *inst, struct weir_caps *ret)
+static int embedded_caps(struct weir_inst *inst, struct weir_caps *to)
 {
+	struct weir_caps full = { .size = sizeof full }, *ret = &full;
+
 	ret->thread_level = WEIR_THREAD_FREE;
 	ret->bits =
 	    WEIR_CAP_BIT(WEIR_CAP_DURABLE) | WEIR_CAP_BIT(WEIR_CAP_REPLAY_EARLIEST) |
@@ -402,6 +404,7 @@ static int embedded_caps(struct weir_inst *inst, struct weir_caps *ret)
 			 "process and a power cut."
 		       : "Each event is with the operating system before it is confirmed: it survives a crash of the "
 			 "process, but a power cut may lose the last second or damage the store.";
+	weir_give(to, &full, sizeof full);
 	return WEIR_OK;
 }
 
@@ -410,8 +413,10 @@ static int embedded_event_fd(struct weir_inst *inst)
 	return inst->event_fd;
 }
 
-static int embedded_health(struct weir_inst *inst, struct weir_health *ret)
+static int embedded_health(struct weir_inst *inst, struct weir_health *to)
 {
+	struct weir_health full = { .size = sizeof full }, *ret = &full;
+
 	weir_embedded_lock_take(inst);
 	ret->state = WEIR_HEALTH_UP;
 	if (inst->is_fatal) {
@@ -422,11 +427,13 @@ static int embedded_health(struct weir_inst *inst, struct weir_health *ret)
 		ret->error = inst->full;
 	}
 	weir_embedded_lock_give(inst);
+	weir_give(to, &full, sizeof full);
 	return WEIR_OK;
 }
 
-static int embedded_stats(struct weir_inst *inst, struct weir_stats *ret)
+static int embedded_stats(struct weir_inst *inst, struct weir_stats *to)
 {
+	struct weir_stats full = { .size = sizeof full }, *ret = &full;
 	struct weir_embedded_store_stats stats;
 
 	weir_embedded_store_stats(inst->store, &stats);
@@ -438,6 +445,7 @@ static int embedded_stats(struct weir_inst *inst, struct weir_stats *ret)
 	ret->syncs = stats.syncs;
 	ret->stale = inst->stale;
 	weir_embedded_lock_give(inst);
+	weir_give(to, &full, sizeof full);
 	return WEIR_OK;
 }
 

@@ -378,8 +378,9 @@ int weir_embedded_settle(struct weir_inst *inst, struct weir_sub *sub, int verb,
 	return WEIR_OK;
 }
 
-int weir_embedded_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct weir_sub_stats *ret)
+int weir_embedded_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct weir_sub_stats *to)
 {
+	struct weir_sub_stats full = { .size = sizeof full }, *ret = &full;
 	struct reader *reader = sub->reader;
 
 	weir_embedded_lock_take(inst);
@@ -393,5 +394,6 @@ int weir_embedded_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct
 		ret->oldest_ms =
 		    (weir_embedded_now() - weir_embedded_entry(sub->out.next, struct delivery, link)->out_ns) / 1000000;
 	weir_embedded_lock_give(inst);
+	weir_give(to, &full, sizeof full);
 	return WEIR_OK;
 }

@@ -215,8 +215,10 @@ static int memory_close(struct weir_inst *inst, int64_t deadline_ns, uint32_t fl
 
 /* ---- figures -------------------------------------------------------------------------- */
 
-static int memory_caps(struct weir_inst *inst, struct weir_caps *ret)
+static int memory_caps(struct weir_inst *inst, struct weir_caps *to)
 {
+	struct weir_caps full = { .size = sizeof full }, *ret = &full;
+
 	ret->thread_level = WEIR_THREAD_FREE;
 	ret->bits = WEIR_CAP_BIT(WEIR_CAP_ORDERED_TOPIC) | WEIR_CAP_BIT(WEIR_CAP_ORDERED_KEY) |
 		    WEIR_CAP_BIT(WEIR_CAP_FANOUT) | WEIR_CAP_BIT(WEIR_CAP_GROUPS) | WEIR_CAP_BIT(WEIR_CAP_NACK_LOCAL) |
@@ -239,6 +241,7 @@ static int memory_caps(struct weir_inst *inst, struct weir_caps *ret)
 	ret->ack_wait_ms = 0;
 	ret->durability = "memory";
 	ret->durability_note = "Events are kept in the memory of this process only: nothing survives a restart.";
+	weir_give(to, &full, sizeof full);
 	return WEIR_OK;
 }
 
@@ -255,15 +258,20 @@ static int memory_flush(struct weir_inst *inst, int64_t deadline_ns, uint64_t *l
 	return WEIR_OK;
 }
 
-static int memory_health(struct weir_inst *inst, struct weir_health *ret)
+static int memory_health(struct weir_inst *inst, struct weir_health *to)
 {
+	struct weir_health full = { .size = sizeof full }, *ret = &full;
+
 	(void)inst;
 	ret->state = WEIR_HEALTH_UP;
+	weir_give(to, &full, sizeof full);
 	return WEIR_OK;
 }
 
-static int memory_stats(struct weir_inst *inst, struct weir_stats *ret)
+static int memory_stats(struct weir_inst *inst, struct weir_stats *to)
 {
+	struct weir_stats full = { .size = sizeof full }, *ret = &full;
+
 	weir_memory_lock(inst);
 	ret->records = atomic_load(&inst->records);
 	ret->bytes = atomic_load(&inst->bytes);
@@ -272,6 +280,7 @@ static int memory_stats(struct weir_inst *inst, struct weir_stats *ret)
 	ret->syncs = 0;
 	ret->stale = inst->stale;
 	weir_memory_unlock(inst);
+	weir_give(to, &full, sizeof full);
 	return WEIR_OK;
 }
 

@@ -296,8 +296,10 @@ int weir_memory_settle(struct weir_inst *inst, struct weir_sub *sub, int verb, c
 	return WEIR_OK;
 }
 
-int weir_memory_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct weir_sub_stats *ret)
+int weir_memory_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct weir_sub_stats *to)
 {
+	struct weir_sub_stats full = { .size = sizeof full }, *ret = &full;
+
 	weir_memory_lock(inst);
 	ret->lag = sub->reader->lag;
 	ret->unsettled = sub->unsettled;
@@ -307,5 +309,6 @@ int weir_memory_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct w
 		ret->oldest_ms =
 		    (weir_memory_now() - weir_memory_entry(sub->out.next, struct delivery, link)->out_ns) / 1000000;
 	weir_memory_unlock(inst);
+	weir_give(to, &full, sizeof full);
 	return WEIR_OK;
 }

@@ -561,6 +561,21 @@ struct weir_driver {
 #define WEIR_DRIVER_SIZE_1_0 (offsetof(struct weir_driver, topic_delete) + sizeof(void *))
 
 /*
+ * For drivers: fills a struct of the host's, which begins with its size, from
+ * one of the driver's own, no further than both reach. The host's size stays.
+ */
+static inline void weir_give(void *to, const void *from, uint32_t from_size)
+{
+	uint32_t size;
+
+	memcpy(&size, to, sizeof size);
+	if (from_size > size)
+		from_size = size;
+	if (from_size > sizeof size)
+		memcpy((char *)to + sizeof size, (const char *)from + sizeof size, from_size - sizeof size);
+}
+
+/*
  * The entry point. Fills *out up to out->size, which the host has set, and
  * answers WEIR_OK; or WEIR_EVERSION if it cannot serve host_major. Called once,
  * before any other function. Must do nothing else: no threads, no files.
