@@ -19,7 +19,7 @@
 #include "cli/load.h"
 #include "conform/report.h"
 
-enum { SETTING_ROOM = 4096 };
+enum { PATH_ROOM = 4096 };
 
 struct conform_options {
 	struct weir_cli_config config;
@@ -38,7 +38,7 @@ struct conform_run {
 	struct weir_run_probe probe;
 	struct weir_report report;
 	char kind[64];
-	char setting[SETTING_ROOM]; /* "drivers.kinds.KIND=PATH" */
+	char setting[PATH_ROOM + 128]; /* "drivers.kinds.KIND=PATH" */
 };
 
 /* ---- what is judged ------------------------------------------------------ */
@@ -47,7 +47,7 @@ struct conform_run {
 static int take_path(struct conform_run *run, struct weir_cli_config *config, const char *path)
 {
 	struct weir_error err = WEIR_ERROR_INIT;
-	char full[SETTING_ROOM - 128];
+	char full[PATH_ROOM];
 	struct weir_note note;
 	int fd, code;
 

@@ -120,8 +120,8 @@ static void hdr_01(struct weir_rig *rig)
 	for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
 		carry_header(rig, topic, sub, TEXT("name"), (struct weir_buf){ values[i], strlen(values[i]) },
 			     values[i]);
-	carry_header(rig, topic, sub, TEXT("ce_id"), TEXT("1"), "a name as CloudEvents has it on Kafka");
-	carry_header(rig, topic, sub, TEXT("ce-id"), TEXT("1"), "a name as CloudEvents has it on NATS");
+	carry_header(rig, topic, sub, TEXT("ce_id"), TEXT("1"), "a name with an underscore");
+	carry_header(rig, topic, sub, TEXT("ce-id"), TEXT("1"), "a name with a dash");
 	carry_header(rig, topic, sub, TEXT("content-type"), TEXT("text/plain; charset=utf-8"), "a content type");
 }
 

@@ -32,7 +32,7 @@ enum weir_op_kind {
 	WEIR_OP_UP,
 	WEIR_OP_CLOSED, /* in an orderly way: every member ended */
 	WEIR_OP_CRASH,  /* the process was killed: every member ended, acks and completions may be lost */
-	WEIR_OP_WHOLE,  /* reader: from here on the case expects to have received all that it must */
+	WEIR_OP_WHOLE,  /* reader: here the case expects to have received all that it must */
 };
 
 enum {

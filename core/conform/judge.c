@@ -37,7 +37,7 @@ struct record {
 
 struct reader {
 	uint32_t topic;
-	bool known, whole;
+	bool known;
 	uint64_t from;        /* records published behind this index are its own */
 	uint64_t newest;      /* first delivery with the highest number so far */
 	uint64_t *newest_key; /* by key, with WEIR_JUDGE_KEY */
@@ -219,7 +219,7 @@ static void on_ended(struct judge *j, const struct weir_op *op)
 	if (reader->newest_key)
 		memset(reader->newest_key, 0, KEYS * sizeof *reader->newest_key);
 	reader->newest = 0;
-	reader->known = reader->whole = false;
+	reader->known = false;
 }
 
 static void end_all(struct judge *j, bool crashed)
@@ -344,6 +344,39 @@ static void on_settle(struct judge *j, const struct weir_op *op)
 	cell->nacked_here = op->arg == WEIR_NACK;
 }
 
+static uint64_t missing(const struct judge *j, uint32_t r, uint64_t *first)
+{
+	const struct reader *reader = &j->reader[r];
+	uint64_t count = 0;
+
+	for (uint64_t i = 1; reader->cells && i <= j->records; i++) {
+		const struct record *record = &j->record[i];
+
+		if (record->topic != reader->topic || record->at < reader->from || !record->completed ||
+		    record->outcome != WEIR_PERSISTED || reader->cells[i].place != NEVER)
+			continue;
+		if (record->excused && j->rules->lose_all_in_crash)
+			continue;
+		if (!count++)
+			*first = i;
+	}
+	return count;
+}
+
+/* Judged at once: what a close or a crash takes along afterwards is no excuse. */
+static void on_whole(struct judge *j, uint32_t r)
+{
+	uint64_t first = 0, count = missing(j, r, &first);
+
+	j->out->judged++;
+	j->out->lost += count;
+	if (count)
+		violation(j,
+			  "%" PRIu64 " persisted records never reached subscription %" PRIu32
+			  "; the first is record %" PRIu64,
+			  count, r, first);
+}
+
 /* ---- all of it ----------------------------------------------------------- */
 
 static void step(struct judge *j, const struct weir_op *op, uint64_t at)
@@ -393,30 +426,11 @@ static void step(struct judge *j, const struct weir_op *op, uint64_t at)
 		end_all(j, op->kind == WEIR_OP_CRASH);
 		break;
 	case WEIR_OP_WHOLE:
-		j->reader[op->reader].whole = true;
+		on_whole(j, op->reader);
 		break;
 	default:
 		break;
 	}
-}
-
-static uint64_t missing(const struct judge *j, uint32_t r, uint64_t *first)
-{
-	const struct reader *reader = &j->reader[r];
-	uint64_t count = 0;
-
-	for (uint64_t i = 1; reader->cells && i <= j->records; i++) {
-		const struct record *record = &j->record[i];
-
-		if (record->topic != reader->topic || record->at < reader->from || !record->completed ||
-		    record->outcome != WEIR_PERSISTED || reader->cells[i].place != NEVER)
-			continue;
-		if (record->excused && j->rules->lose_all_in_crash)
-			continue;
-		if (!count++)
-			*first = i;
-	}
-	return count;
 }
 
 static void check_end(struct judge *j)
@@ -426,17 +440,6 @@ static void check_end(struct judge *j)
 			continue;
 		j->out->missing_done++;
 		violation(j, "record %" PRIu64 " was accepted and never completed", i);
-	}
-	for (uint32_t r = 1; r <= j->readers; r++) {
-		uint64_t first = 0, count = j->reader[r].whole ? missing(j, r, &first) : 0;
-
-		j->out->judged += j->reader[r].whole;
-		j->out->lost += count;
-		if (count)
-			violation(j,
-				  "%" PRIu64 " persisted records never reached subscription %" PRIu32
-				  "; the first is record %" PRIu64,
-				  count, r, first);
 	}
 }
 

@@ -191,7 +191,6 @@ static bool has_key(const struct settings *settings, const char *key)
 
 static int make_settings(struct weir_rig *rig, struct settings *to, struct weir_error *err)
 {
-	static const struct weir_setting path = { "path", NULL };
 	const struct weir_setting *rows;
 	size_t count;
 	int code = weir_config_driver(rig->target->config, rig->ops, &rows, &count, err);
@@ -200,9 +199,14 @@ static int make_settings(struct weir_rig *rig, struct settings *to, struct weir_
 	for (size_t i = 0; !code && i < count && i + 1 < WEIR_TARGET_SETTINGS; i++)
 		fill_setting(rig, &rows[i], to);
 	/* An option without a default has no row. */
-	for (uint32_t i = 0; !code && i < rig->ops->option_count; i++)
-		if (strcmp(rig->ops->options[i].key, "path") == 0 && !has_key(to, "path"))
-			fill_setting(rig, &path, to);
+	for (uint32_t i = 0; !code && i < rig->ops->option_count && to->count < WEIR_TARGET_SETTINGS; i++) {
+		const struct weir_setting none = { rig->ops->options[i].key, NULL };
+		char value[8];
+
+		if (!has_key(to, none.key) &&
+		    (strcmp(none.key, "path") == 0 || overridden(rig->overrides, none.key, value, sizeof value)))
+			fill_setting(rig, &none, to);
+	}
 	return code;
 }
 
