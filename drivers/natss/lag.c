@@ -99,8 +99,8 @@ static void begin(struct weir_sub *sub)
 	sub->lag.wanted = false;
 	sub->lag.asking_ns = weir_natss_now();
 	sub->lag.until_ns = INT64_MAX;
-	sub->lag.link = weir_natss_link_new(sub);
 	weir_natss_unlock(inst);
+	sub->lag.link = weir_natss_link_new(sub);
 	if (sub->lag.link)
 		status = ask(sub);
 	weir_natss_lock(inst);

@@ -321,9 +321,13 @@ static bool work(struct session *session)
 static void leave(struct session *session)
 {
 	struct weir_sub *sub = (struct weir_sub *)session;
-	natsStatus status =
-	    session->persist ? stanSubscription_Unsubscribe(session->ssub) : stanSubscription_Close(session->ssub);
+	natsStatus status;
+	bool forget;
 
+	weir_natss_lock(session->inst);
+	forget = session->persist;
+	weir_natss_unlock(session->inst);
+	status = forget ? stanSubscription_Unsubscribe(session->ssub) : stanSubscription_Close(session->ssub);
 	if (status)
 		weir_natss_log(session->inst, 2, "natss: %s: ending a subscription: %s", sub->topic->name,
 			       natsStatus_GetText(status));

@@ -259,6 +259,49 @@ class Natss(TestCase):
         self.finish(senders, to, "one dispatcher, three, one")
 
 
+class Login(TestCase):
+    def serve(self, arguments, **natss):
+        server = Server("-mm", "0", "-mb", "0", *arguments)
+        self.addCleanup(server.end)
+        to = self.sink()
+        weir = self.weir(channel(subscription(to)), config={"natss": {"url": URL, **natss}}, kind="NatssChannel", start=False)
+        return weir, to
+
+    def assert_works(self, arguments, **natss):
+        weir, to = self.serve(arguments, **natss)
+        weir.start()
+        weir.send("/shop/orders", "1")
+        to.wait_ids({"1"})
+
+    def assert_refused(self, arguments, text, **natss):
+        weir, _ = self.serve(arguments, **natss)
+        weir.start(wait=False)
+        self.assertNotEqual(weir.wait_exit(), 0)
+        self.assertTrue(weir.said(text), weir.log)
+        self.assertFalse(weir.said("wrong-word"))
+
+    def test_user_and_password(self):
+        self.assert_works(("-user", "stan", "-pass", "right-word"), username="stan", password="right-word")
+
+    def test_a_wrong_password_is_refused_at_the_start(self):
+        self.assert_refused(("-user", "stan", "-pass", "right-word"), "Authorization Violation", username="stan", password="wrong-word")
+
+    def test_a_token(self):
+        self.assert_works(("-auth", "right-word"), token="right-word")
+
+    @unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+    def test_tls(self):
+        with tempfile.TemporaryDirectory(prefix="weir-natss-tls-") as folder:
+            certificate, key = os.path.join(folder, "c.pem"), os.path.join(folder, "k.pem")
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                            "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                            "-keyout", key, "-out", certificate], check=True, capture_output=True)
+            server = ("-tls", f"-tlscert={certificate}", f"-tlskey={key}", "-secure", f"-tls_client_cacert={certificate}")
+            self.assert_works(server, caFile=certificate, tlsHostname="localhost")
+            self.doCleanups()
+            self.assert_refused(server, "natss", url=URL.replace("nats:", "tls:"), tlsHostname="localhost")
+
+
 class Limits(TestCase):
     def serve(self, *limits, **natss):
         server = Server(*limits)
