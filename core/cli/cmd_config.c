@@ -72,6 +72,9 @@ static int run(void *options, char *const *args, size_t arg_count)
 	const struct config_options *from = options;
 	const char *verb = args[0], *key = arg_count > 1 ? args[1] : NULL;
 
+	if (strcmp(verb, "plan") == 0)
+		return key ? weir_cli_config_plan(&from->config, key)
+			   : weir_cli_usage(&weir_cmd_config, "plan takes the FILE to go over to");
 	if (key && strcmp(verb, "explain") != 0)
 		return weir_cli_usage(&weir_cmd_config, "only explain takes a key");
 	if (from->origin && strcmp(verb, "show") != 0)
@@ -86,7 +89,7 @@ static int run(void *options, char *const *args, size_t arg_count)
 		return weir_cli_config_explain(&from->config, key, from->markdown);
 	if (strcmp(verb, "schema") == 0)
 		return weir_cli_config_schema(&from->config);
-	return weir_cli_usage(&weir_cmd_config, "what to do is one of check, show, explain, schema");
+	return weir_cli_usage(&weir_cmd_config, "what to do is one of check, show, explain, schema, plan");
 }
 
 static const struct weir_cli_option options_table[] = {
@@ -99,13 +102,15 @@ static const struct weir_cli_option options_table[] = {
 
 const struct weir_cmd weir_cmd_config = {
 	.name = "config",
-	.args = "check|show|explain|schema [KEY]",
-	.summary = "Check a configuration, show what it comes to, explain keys",
+	.args = "check|show|explain|schema|plan [KEY|FILE]",
+	.summary = "Check a configuration, show what it comes to, explain keys, plan a reload",
 	.details = "check    runs everything that `weir serve` runs before it opens backends and ports, tells every\n"
 		   "         mistake, and ends with exit code 78 if there was one\n"
 		   "show     prints every effective key and value; secrets are not shown\n"
 		   "explain  tells what KEY means and takes; without KEY, all keys with a line each\n"
-		   "schema   prints a JSON Schema for editors, drivers' keys included",
+		   "schema   prints a JSON Schema for editors, drivers' keys included\n"
+		   "plan     tells what a `weir serve` with the files of -c would change if FILE took their place;\n"
+		   "         exit code 0: a reload applies it, 1: it needs a restart, 78: FILE is wrong",
 	.options = options_table,
 	.option_count = sizeof options_table / sizeof options_table[0],
 	.options_size = sizeof(struct config_options),

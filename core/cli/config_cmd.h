@@ -14,6 +14,9 @@ int weir_cli_config_explain(const struct weir_cli_config *from, const char *key,
 /* A JSON Schema of the configuration, with the drivers that are found. */
 int weir_cli_config_schema(const struct weir_cli_config *from);
 
+/* What a reload would change if `file` were read in the place of from's files. 1: it would be refused. */
+int weir_cli_config_plan(const struct weir_cli_config *from, const char *file);
+
 /* A configuration, with the drivers that are found and can be loaded. */
 struct weir_cli_drivers {
 	weir_config *config;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/reload.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -204,15 +205,18 @@ static void note(struct weir_reload *reload, const struct weir_reload_outcome *o
 		state->refused++;
 		snprintf(state->text, sizeof state->text, "%s; the configuration before it stays in use",
 			 outcome->error.text);
-		weir_log(WEIR_LOG_ERROR, "%s: configuration not taken: %s", why, state->text);
 	} else {
 		state->applied++;
 		state->generation++;
 		snprintf(state->text, sizeof state->text, "%zu change%s", count, count == 1 ? "" : "s");
-		weir_log(WEIR_LOG_NOTICE, "%s: configuration %llu is in use: %s", why,
-			 (unsigned long long)state->generation, state->text);
 	}
+	/* First: whoever reads the line may look at once. */
 	weir_admin_reload_note(reload->options.admin, state);
+	if (state->last_refused)
+		weir_log(WEIR_LOG_ERROR, "%s: configuration not taken: %s", why, state->text);
+	else
+		weir_log(WEIR_LOG_NOTICE, "%s: configuration %" PRIu64 " is in use: %s", why, state->generation,
+			 state->text);
 }
 
 static size_t take_tickets(struct weir_reload *reload, struct weir_admin_ticket **ret, const char **why)

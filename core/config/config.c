@@ -41,6 +41,19 @@ void weir_config_free(weir_config *config)
 	weir_mem_free(config);
 }
 
+/* Files that others read, such as certificates: they are looked after like those that were read here. */
+static void add_named_files(weir_config *config)
+{
+	for (size_t i = 0; i < config->value_count; i++) {
+		const struct weir_value *value = &config->values[i];
+		size_t len = strlen(value->key);
+
+		if (value->row && value->row->form == WEIR_FORM_PATH && value->text && len > 4 &&
+		    strcmp(value->key + len - 4, "File") == 0)
+			weir_config_add_source(config, value->text);
+	}
+}
+
 int weir_config_load(weir_config *config, struct weir_error *err)
 {
 	if (config->loaded)
@@ -49,6 +62,8 @@ int weir_config_load(weir_config *config, struct weir_error *err)
 	weir_config_add_overrides(config);
 	if (!config->no_memory)
 		weir_config_resolve(config);
+	if (!config->no_memory)
+		add_named_files(config);
 	if (!config->no_memory)
 		weir_config_resolve_channels(config);
 	if (!config->no_memory)

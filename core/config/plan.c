@@ -17,8 +17,17 @@ enum { TEXT_MAX = 1024 };
  * Keys of Weir's own that apply to what runs. All others are read when it starts:
  * sockets, threads and their limits are made once.
  */
-static const char *const live[] = { "channel.",        "channels", "log.", "overrides", "dispatcher.drainTimeout",
-				    "dispatcher.watch" };
+static const char *const live[] = {
+	"channel.",
+	"channels",
+	"log.",
+	"overrides",
+	"dispatcher.drainTimeout",
+	"dispatcher.watch",
+	"dispatcher.tls.certificateFile",
+	"dispatcher.tls.keyFile",
+	"dispatcher.tls.clientCaFile",
+};
 
 /* ---- steps ---------------------------------------------------------------- */
 

@@ -95,6 +95,7 @@ static void compare_subscription(struct weir_plan *plan, const struct weir_chann
 	add_word(words, "subscriber", differ(now->subscriber, next->subscriber));
 	add_word(words, "reply", differ(now->reply, next->reply));
 	add_word(words, "filters", differ(now->filters, next->filters));
+	add_word(words, "filters", differ(now->filters, next->filters));
 	compare_delivery(words, &now->delivery, &next->delivery);
 	subscription_key(key, channel, next->name);
 	if (words[0])

@@ -130,6 +130,35 @@ class Show(WeirTest):
         self.assertNotIn(CANARY, result.out + result.err)
 
 
+class Plan(WeirTest):
+    channel = {"namespace": "n", "name": "a", "kind": "InMemoryChannel"}
+
+    def test_what_a_reload_would_change_is_listed(self):
+        now = self.write("now.json", json.dumps({"channels": [self.channel]}))
+        subscription = {"name": "s", "subscriber": f"http://127.0.0.1:1/?{CANARY}"}
+        then = self.write("then.json", json.dumps({"log": {"level": "debug"}, "channels": [
+            {**self.channel, "subscriptions": [subscription]}]}))
+        self.assertEqual(self.succeed("config", "plan", "-c", now, then).lines, [
+            "change   log.level: from notice to debug",
+            "add      channels[n/a].subscriptions[s]: from latest unless the backend knows its position"])
+
+    def test_nothing_to_change(self):
+        now = self.write("now.json", json.dumps({"channels": [self.channel]}))
+        self.assertEqual(self.succeed("config", "plan", "-c", now, now).out, "nothing changes\n")
+
+    def test_what_needs_a_restart_is_exit_code_1(self):
+        then = self.write("then.json", json.dumps({"dispatcher": {"listen": "127.0.0.1:1"}}))
+        result = self.fails(FAILED, "config", "plan", then)
+        self.assertEqual(result.lines, ["restart  dispatcher.listen: from 127.0.0.1:8080 to 127.0.0.1:1"])
+
+    def test_a_wrong_file_is_exit_code_78(self):
+        self.assertIn("then.json:1:3: nonsense", self.fails(
+            CONFIG, "config", "plan", self.write("then.json", '{ "nonsense": 1 }')).err)
+
+    def test_without_a_file_it_is_wrong_usage(self):
+        self.fails(USAGE, "config", "plan")
+
+
 class Explain(WeirTest):
     def test_a_key_is_explained(self):
         text = self.succeed("config", "explain", "dispatcher.drainTimeout").out
