@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -203,6 +204,8 @@ static natsStatus loop_set(struct weir_inst *inst, natsOptions *options)
 	status = status ? status : natsOptions_SetErrorHandler(options, on_complaint, inst->voice);
 	status = status ? status : natsOptions_SetClosedCB(options, on_closed, inst->voice);
 	status = status ? status : natsOptions_SetPingInterval(options, LIBRARY_PING_MS);
+	/* At once means here: on_write() is called by us, not by a thread that waits for more to send. */
+	status = status ? status : natsOptions_SetSendAsap(options, true);
 	return status ? status : natsOptions_SetIOBufSize(options, BUFFER);
 }
 
@@ -299,6 +302,11 @@ void weir_js_disconnect(struct weir_inst *inst, const struct weir_error *why)
 		weir_js_topic_doubt(weir_js_entry(at, struct weir_topic, link));
 	natsSubscription_Destroy(inst->control);
 	inst->control = NULL;
+	/* A connection that it takes for alive the library would wait for: for an answer that only we could read. */
+	if (!inst->lost && inst->fd >= 0) {
+		shutdown(inst->fd, SHUT_RDWR);
+		natsConnection_ProcessReadEvent(inst->nc);
+	}
 	natsConnection_Destroy(inst->nc);
 	inst->nc = NULL;
 	inst->fd = -1;
