@@ -122,8 +122,9 @@ static int driver_subscribe(struct weir_subscription *sub, const struct weir_sub
 	};
 	int code;
 
+	driver_spec.flags = spec->flags & WEIR_SUB_ORDERED;
 	if (weir_backend_caps(backend)->bits & WEIR_CAP_BIT(WEIR_CAP_EPHEMERAL))
-		driver_spec.flags = spec->flags & WEIR_SUB_EPHEMERAL;
+		driver_spec.flags |= spec->flags & WEIR_SUB_EPHEMERAL;
 	weir_backend_begin_opening(backend);
 	code = weir_guard_subscribe(&backend->guard, sub->channel->topic, &driver_spec, &sub->sub, err);
 	if (weir_backend_end_opening(backend, &backend->subs, sub->sub, code ? NULL : sub)) {

@@ -117,6 +117,7 @@ int weir_egress_subscribe(struct weir_egress *egress, struct weir_error *err)
 		.start = settings->from_earliest ? WEIR_START_EARLIEST : WEIR_START_LATEST,
 		.window = egress->window,
 		.window_bytes = egress->options.window_bytes,
+		.flags = egress->lanes.ordered ? WEIR_SUB_ORDERED : 0,
 		.deliver = weir_egress_deliver,
 		.notice = weir_egress_notice,
 		.ctx = egress,

@@ -88,6 +88,20 @@ static void figures_take(struct weir_sub *sub, struct json_object *info, int64_t
 		gap_check(sub, (uint64_t)weir_js_get_int(info, "delivered.stream_seq", 0));
 }
 
+/* A server that does not know of pins leaves them out. */
+static void pin_check(struct weir_sub *sub, struct json_object *config)
+{
+	sub->pinned = weir_js_pin_is_set(config);
+	weir_js_pin_lose(sub);
+	if (!sub->ordered || sub->pinned || sub->warned)
+		return;
+	sub->warned = true;
+	weir_js_log(sub->inst, 1,
+		    "jetstream: the consumer %s of the stream %s cannot serve one dispatcher at a time (that needs "
+		    "nats-server 2.11): the order of keys is kept while there is one dispatcher only",
+		    sub->consumer, sub->topic->stream);
+}
+
 static void ready(struct weir_sub *sub, struct json_object *info, int64_t asked_ns)
 {
 	struct weir_inst *inst = sub->inst;
@@ -98,6 +112,7 @@ static void ready(struct weir_sub *sub, struct json_object *info, int64_t asked_
 		state_set(sub, STATE_WANTED);
 		return;
 	}
+	pin_check(sub, weir_js_get(info, "config"));
 	figures_take(sub, info, asked_ns);
 	sub->heard_ns = sub->asked_ns = weir_js_now();
 	sub->pull_ns = 0;
@@ -185,6 +200,8 @@ static void limits_set(const struct weir_sub *sub, struct json_object *config)
 	json_object_object_add(config, "ack_wait", json_object_new_int64((int64_t)sub->ack_wait_ms * WEIR_JS_MS));
 	json_object_object_add(config, "max_deliver", json_object_new_int(-1));
 	json_object_object_add(config, "max_ack_pending", json_object_new_int64(sub->inst->settings.max_ack_pending));
+	if (sub->ordered && !sub->warned)
+		weir_js_pin_set(config);
 }
 
 static void consumer_made(struct weir_inst *inst, struct call *call, struct json_object *answer,
@@ -193,12 +210,16 @@ static void consumer_made(struct weir_inst *inst, struct call *call, struct json
 	struct weir_sub *sub = call->sub;
 	struct weir_error why = WEIR_ERROR_INIT;
 
-	(void)inst;
 	if (!failure && weir_js_refused(answer, &why, "making the consumer %.100s of the stream %.100s", sub->consumer,
 					sub->topic->stream))
 		failure = &why;
 	if (!failure) {
 		ready(sub, answer, call->asked_ns);
+	} else if (sub->ordered && !sub->warned && !sub->making) {
+		/* One that is there, and cannot become one that keeps order: it is used as it is. */
+		sub->warned = true;
+		weir_js_log(inst, 1, "%s; the order of keys is kept while there is one dispatcher only", failure->text);
+		state_set(sub, STATE_WANTED);
 	} else if (failure->native == 10013 || failure->native == 10148) {
 		/* Somebody else was faster. */
 		sub->retry_ns = weir_js_now() + RETRY_MS * WEIR_JS_MS;
@@ -230,6 +251,7 @@ static bool make(struct weir_sub *sub)
 	json_object_object_add(config, "ack_policy", json_object_new_string("explicit"));
 	json_object_object_add(config, "replay_policy", json_object_new_string("instant"));
 	json_object_object_add(config, "max_waiting", json_object_new_int(MAX_WAITING));
+	sub->making = true;
 	start_set(sub, config);
 	limits_set(sub, config);
 	return send_config(sub, config);
@@ -262,7 +284,8 @@ static bool limits_fit(const struct weir_sub *sub, struct json_object *config)
 
 	return weir_js_get_int(config, "ack_wait", 0) == (int64_t)sub->ack_wait_ms * WEIR_JS_MS &&
 	       weir_js_get_int(config, "max_deliver", 0) == -1 &&
-	       (pending == -1 || pending == sub->inst->settings.max_ack_pending);
+	       (pending == -1 || pending == sub->inst->settings.max_ack_pending) &&
+	       (!sub->ordered || sub->warned || weir_js_pin_is_set(config));
 }
 
 static void consumer_asked(struct weir_inst *inst, struct call *call, struct json_object *answer,
@@ -289,6 +312,7 @@ static void consumer_asked(struct weir_inst *inst, struct call *call, struct jso
 	} else if (limits_fit(sub, config)) {
 		ready(sub, answer, call->asked_ns);
 	} else if (json_object_deep_copy(config, &copy, NULL) == 0) {
+		sub->making = false;
 		limits_set(sub, copy);
 		if (!send_config(sub, copy))
 			state_set(sub, STATE_WANTED);

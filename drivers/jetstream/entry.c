@@ -125,6 +125,16 @@ static bool tables_make(struct weir_sub *sub)
 	return true;
 }
 
+/* At the end; while order is being found out, in the order of the stream. */
+static struct link *ready_place(struct weir_sub *sub, const struct entry *entry)
+{
+	struct link *at = &sub->ready;
+
+	while (sub->barrier && at->prev != &sub->ready && weir_js_entry(at->prev, struct entry, link)->seq > entry->seq)
+		at = at->prev;
+	return at;
+}
+
 bool weir_js_entry_add(struct weir_sub *sub, struct entry *entry)
 {
 	struct entry **at;
@@ -136,7 +146,7 @@ bool weir_js_entry_add(struct weir_sub *sub, struct entry *entry)
 	*at = entry;
 	entry->state = ENTRY_READY;
 	weir_js_link_init(&entry->link);
-	weir_js_append(&sub->ready, &entry->link);
+	weir_js_append(ready_place(sub, entry), &entry->link);
 	sub->ready_count++;
 	return true;
 }

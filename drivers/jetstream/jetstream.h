@@ -48,6 +48,7 @@ enum {
 	WEIR_JS_PULL_MAX = 4096,    /* messages in one */
 	WEIR_JS_BEAT_MS = 5000,     /* the server says that a request is still open */
 	WEIR_JS_PUBLISH_MS = 10000, /* for items without a deadline */
+	WEIR_JS_PIN_MS = 3000,      /* silence after which another member has its turn */
 };
 
 #define WEIR_JS_MS INT64_C(1000000)
@@ -216,6 +217,7 @@ struct weir_sub {
 	uint32_t start;
 	int64_t start_value;
 	uint32_t ack_wait_ms, window;
+	bool ordered;
 
 	enum object_state state; /* io; read by others under the lock */
 	int64_t retry_ns;        /* io */
@@ -229,10 +231,17 @@ struct weir_sub {
 	int64_t heard_ns;        /* io: last word of the server about it */
 	int64_t pull_ns;         /* io: not to be asked before */
 	int64_t linger_ns;       /* io: a small request waits until then to become a larger one */
-	uint32_t request_number; /* io */
+	bool pinned;             /* io: the consumer serves one member at a time */
+	bool warned, making;     /* io: ... and should, but cannot; its consumer was not there */
+	char pin[64];            /* io: what names us as that one; "" while we are not known to be */
+	int64_t pin_ns;          /* io: when the server last heard that we still are */
+	int64_t barrier_ns;      /* io: when it was last asked what the one before has left */
+	int64_t left_ns;         /* io: since when what it has left is waited for; it is asked for behind its time */
+	uint64_t foreign;        /* io: how much that is */
 
 	/* Under the lock. */
 	bool closing, paused;
+	bool barrier; /* what the member before has left unsettled has not all come yet */
 	int64_t credit_records, credit_bytes;
 	struct link ready, out;
 	uint64_t ready_count, unsettled, redelivered, highest;
@@ -475,6 +484,21 @@ bool weir_js_sub_listen(struct weir_sub *sub);
 void weir_js_receive(struct weir_sub *sub, int64_t now);
 /* Asks for more if there is room. Milliseconds until it wants to be called again; -1: not by itself. */
 int weir_js_pull(struct weir_sub *sub, int64_t now);
+
+/* ---- order.c: one member after the other. io ----------------------------------------------- */
+
+/* What makes a consumer serve one member at a time. */
+void weir_js_pin_set(struct json_object *config);
+bool weir_js_pin_is_set(struct json_object *config);
+/* The pin that came with a message: a new one means that it is our turn now. */
+void weir_js_pin_take(struct weir_sub *sub, natsMsg *msg);
+void weir_js_pin_lose(struct weir_sub *sub);
+/* What a request says about it: "" or ",...". */
+void weir_js_pin_name(const struct weir_sub *sub, char *ret, size_t size);
+/* While we wait for what the one before has left: how much may be asked for. */
+uint64_t weir_js_pin_room(struct weir_sub *sub, int64_t now);
+/* Says that we are still there, and asks what there is to wait for. Milliseconds until the next time; -1: none. */
+int weir_js_pin_tend(struct weir_sub *sub, int64_t now);
 
 /* ---- entry.c: what came and is not settled --------------------------------------------------- */
 

@@ -127,7 +127,7 @@ static void hand_out(struct weir_sub *sub, struct entry *entry, int64_t now, str
 
 static bool willing(const struct weir_sub *sub)
 {
-	return !sub->paused && !sub->closing && sub->credit_records > 0 && sub->credit_bytes > 0 &&
+	return !sub->paused && !sub->closing && !sub->barrier && sub->credit_records > 0 && sub->credit_bytes > 0 &&
 	       weir_js_linked(&sub->ready);
 }
 

@@ -109,6 +109,8 @@ static void status_take(struct weir_sub *sub, natsMsg *msg, int64_t now)
 		return;
 	}
 	request_over(sub, msg);
+	if (status == 423) /* it is another one's turn */
+		weir_js_pin_lose(sub);
 	if (status == 404 || status == 408)
 		return;
 	if (text && strcasestr(text, "consumer deleted")) {
@@ -189,6 +191,7 @@ static size_t chunk_take(struct weir_sub *sub, struct arrival *arrivals, int *le
 		}
 		if (sub->requested)
 			sub->requested--;
+		weir_js_pin_take(sub, msg);
 		if (!meta_read(reply, arrival) || !(arrival->record = weir_js_record_new(msg)))
 			natsMsg_Destroy(msg);
 		else
@@ -222,10 +225,12 @@ void weir_js_receive(struct weir_sub *sub, int64_t now)
 /* ---- asking for more ---------------------------------------------------------------------------------- */
 
 /* Messages that could be handed out and are not on their way. */
-static uint64_t room_for(struct weir_sub *sub)
+static uint64_t room_for(struct weir_sub *sub, int64_t now)
 {
 	uint64_t records, bytes, have;
 
+	if (sub->barrier)
+		return weir_js_pin_room(sub, now);
 	pthread_mutex_lock(&sub->inst->lock);
 	records = sub->credit_records > 0 && sub->credit_bytes > 0 && !sub->paused && !sub->closing
 		      ? (uint64_t)sub->credit_records
@@ -242,14 +247,15 @@ static uint64_t room_for(struct weir_sub *sub)
 static void request(struct weir_sub *sub, uint64_t count, int64_t now)
 {
 	struct weir_inst *inst = sub->inst;
-	char subject[WEIR_JS_MAX_SUBJECT + 128], body[160];
+	char subject[WEIR_JS_MAX_SUBJECT + 128], body[320], pin[128] = "";
 	const char *reply = natsSubscription_GetSubject(sub->inbox);
 
 	snprintf(subject, sizeof subject, "%s.CONSUMER.MSG.NEXT.%s.%s", inst->settings.api, sub->topic->stream,
 		 sub->consumer);
-	snprintf(body, sizeof body, "{\"batch\":%llu,\"expires\":%lld,\"idle_heartbeat\":%lld}",
+	weir_js_pin_name(sub, pin, sizeof pin);
+	snprintf(body, sizeof body, "{\"batch\":%llu,\"expires\":%lld,\"idle_heartbeat\":%lld%s}",
 		 (unsigned long long)count, (long long)(WEIR_JS_PULL_MS * WEIR_JS_MS),
-		 (long long)(WEIR_JS_BEAT_MS * WEIR_JS_MS));
+		 (long long)(WEIR_JS_BEAT_MS * WEIR_JS_MS), pin);
 	if (natsConnection_PublishRequest(inst->nc, subject, reply, body, (int)strlen(body)) != NATS_OK)
 		return;
 	if (!sub->requested)
@@ -277,19 +283,20 @@ static bool worth_it(struct weir_sub *sub, uint64_t room, int64_t now, int *wait
 
 int weir_js_pull(struct weir_sub *sub, int64_t now)
 {
-	int wait_ms = -1;
+	int wait_ms, linger_ms = -1;
 	uint64_t room;
 
 	if (sub->state != STATE_READY || !sub->inbox)
 		return -1;
+	wait_ms = weir_js_pin_tend(sub, now);
 	if (sub->requested && now - sub->heard_ns > (2 * WEIR_JS_BEAT_MS + 1000) * WEIR_JS_MS) {
 		weir_js_sub_doubt(sub, 0); /* the server has forgotten the request */
 		return 0;
 	}
 	if (now < sub->pull_ns)
 		return (int)((sub->pull_ns - now) / WEIR_JS_MS) + 1;
-	room = room_for(sub);
-	if (room && worth_it(sub, room, now, &wait_ms))
+	room = room_for(sub, now);
+	if (room && (sub->barrier || worth_it(sub, room, now, &linger_ms)))
 		request(sub, room, now);
-	return wait_ms;
+	return linger_ms >= 0 ? linger_ms : wait_ms;
 }

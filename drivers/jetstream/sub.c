@@ -113,6 +113,7 @@ static struct weir_sub *sub_new(struct weir_inst *inst, struct weir_topic *topic
 	sub->topic = topic;
 	sub->start = spec->start;
 	sub->start_value = spec->start_value;
+	sub->ordered = spec->flags & WEIR_SUB_ORDERED;
 	sub->ack_wait_ms = spec->ack_wait_ms ? spec->ack_wait_ms : inst->settings.ack_wait_ms;
 	sub->window = spec->max_unsettled ? spec->max_unsettled : WINDOW;
 	links_init(sub);

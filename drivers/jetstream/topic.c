@@ -8,7 +8,7 @@
 enum {
 	RETRY_MS = 250,
 	FAILED_RETRY_MS = 5000,
-	REFRESH_MS = 10000,
+	DOUBT_MS = 20, /* a stream that has no leader for a moment */
 };
 
 /* ---- opening: the host's threads ------------------------------------------------------- */
@@ -183,8 +183,10 @@ static void state_set(struct weir_topic *topic, enum object_state state)
 
 void weir_js_topic_doubt(struct weir_topic *topic)
 {
-	if (topic->state == STATE_READY || topic->state == STATE_FAILED)
-		state_set(topic, STATE_WANTED);
+	if (topic->state != STATE_READY && topic->state != STATE_FAILED)
+		return;
+	topic->retry_ns = weir_js_now() + DOUBT_MS * WEIR_JS_MS;
+	state_set(topic, STATE_WANTED);
 }
 
 /* It works, but loses events by itself: whoever looks after it is to know. */
@@ -282,7 +284,6 @@ static void ready(struct weir_topic *topic, struct json_object *answer)
 			    "delivered are lost",
 			    topic->stream);
 	topic->created = created;
-	topic->retry_ns = weir_js_now() + REFRESH_MS * WEIR_JS_MS;
 	pthread_mutex_lock(&inst->lock);
 	topic->state = STATE_READY;
 	if (topic->fresh && topic->opened) {

@@ -306,6 +306,14 @@ enum {
 	 * core makes an ordinary subscription and forgets it at the end.
 	 */
 	WEIR_SUB_EPHEMERAL = 1u << 0,
+	/*
+	 * The core keeps the order of each key within this process. A driver
+	 * whose backend would hand records of one key to several members at a
+	 * time (WEIR_CAP_GROUPS without partitions) then serves one member
+	 * after the other, and hands out to the next one first what the one
+	 * before has left unsettled. Others ignore it.
+	 */
+	WEIR_SUB_ORDERED = 1u << 1,
 };
 
 enum weir_verb {

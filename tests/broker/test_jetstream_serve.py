@@ -239,7 +239,7 @@ class Form(JetStream):
     def test_a_full_stream_refuses_and_drops_nothing(self):
         to = self.sink()
         server = self.serve(to, {"maxMessages": 3})
-        statuses = [server.send(self.path, str(number)).status for number in range(4)]
+        statuses = [server.post(self.path, event_headers(str(number))).status for number in range(4)]
         self.assertEqual(statuses[:3], [202] * 3)
         self.assertGreaterEqual(statuses[3], 500)
         self.assertEqual(self.nats().api(f"STREAM.INFO.{self.stream}")["state"]["first_seq"], 1)
@@ -292,7 +292,7 @@ class Deaths(JetStream):
             return 204
 
         to = self.sink(slowly)
-        server = self.serve(to, timeout="PT60S", maxInFlight=8)
+        server = self.serve(to, timeout="PT60S", order="unordered")
         for number in range(16):
             self.assertEqual(server.send(self.path, str(number)).status, 202)
         to.wait_ids({str(number) for number in range(16)})
@@ -307,7 +307,7 @@ class Deaths(JetStream):
             return 204
 
         to, other = self.sink(hold), self.sink()
-        first = self.serve(to)
+        first = self.serve(to, order="unordered")
         ids = {str(number) for number in range(WINDOW)}
         for id in ids:
             self.assertEqual(first.send(self.path, id).status, 202)
@@ -324,17 +324,33 @@ class Deaths(JetStream):
     def test_one_becomes_three_and_one_again(self):
         to = self.sink()
         first = self.serve(to, order="ordered")
-        senders = self.send_from(lambda: first.port)
+        port = [first.port]
+        senders = self.send_from(lambda: port[0])
         self.wait_more(to, 200)
         second, third = self.serve(to, order="ordered"), self.serve(to, order="ordered")
+        port[0] = third.port  # for connections that are made from now on
         self.wait_more(to, 400)
-        self.assertEqual(second.stop(), 0)
+        self.assertEqual(first.stop(), 0)  # the one that had its turn
         self.wait_more(to, 200)
-        self.assertEqual(third.stop(), 0)
+        self.assertEqual(second.stop(), 0)
         self.wait_more(to, 200)
         accepted, twice = self.finish(senders, to, "one dispatcher became three and one again")
         self.check_order(to, accepted)
         self.assertLessEqual(twice, 4 * WINDOW)
+
+    def test_order_survives_the_death_of_the_one_whose_turn_it_is(self):
+        to = self.sink()
+        first, second = self.serve(to, order="ordered"), self.serve(to, order="ordered")
+        senders = self.send_from(lambda: second.port)
+        self.wait_more(to, 200)
+        first.kill()
+        began = time.monotonic()
+        self.wait_more(to, 200)
+        took = time.monotonic() - began
+        accepted, twice = self.finish(senders, to, f"the other one took over after {took:.1f} s at most")
+        self.check_order(to, accepted)
+        self.assertLess(took, BACK)
+        self.assertLessEqual(twice, WINDOW)
 
     def test_a_stream_that_is_deleted_is_made_anew(self):
         to = self.sink()
@@ -345,7 +361,7 @@ class Deaths(JetStream):
         began = time.monotonic()
         statuses = []
         while not statuses or statuses[-1] != 202:
-            statuses.append(server.send(self.path, f"after-{len(statuses)}").status)
+            statuses.append(server.post(self.path, event_headers(f"after-{len(statuses)}")).status)
             self.assertLess(time.monotonic() - began, BACK)
         to.wait_ids({f"after-{len(statuses) - 1}"})
         self.assertLess(time.monotonic() - began, BACK)
