@@ -10,6 +10,7 @@
 #include "cli/cmd.h"
 #include "config/settings.h"
 #include "dispatch/identity.h"
+#include "dispatch/policy.h"
 #include "http/client.h"
 
 /* ---- kinds --------------------------------------------------------------- */
@@ -148,31 +149,35 @@ static int check_urls(weir_config *config)
 	return urls.no_memory ? weir_cli_no_memory() : WEIR_EXIT_OK;
 }
 
-static int check_tls(weir_config *config)
+/* TLS, then who may send. */
+static int check_guards(weir_config *config)
 {
 	struct weir_error err = WEIR_ERROR_INIT;
 	struct weir_tls *tls;
 
+	const char *key = "dispatcher.tls.listen";
+
 	if (weir_identity_load(config, &tls, &err) == WEIR_OK) {
 		weir_tls_unref(tls);
-		return WEIR_EXIT_OK;
+		key = weir_policy_load(config, NULL, NULL, &err) ? "dispatcher.auth.keys" : NULL;
 	}
-	return weir_config_report(config, weir_config_origin(config, "dispatcher.tls.listen"), NULL, err.text)
-		   ? weir_cli_no_memory()
-		   : WEIR_EXIT_OK;
+	if (!key)
+		return WEIR_EXIT_OK;
+	return weir_config_report(config, weir_config_origin(config, key), NULL, err.text) ? weir_cli_no_memory()
+											   : WEIR_EXIT_OK;
 }
 
 int weir_cli_check(weir_config *config, weir_runtime *runtime)
 {
 	int code = check_kinds(config, runtime), urls = check_urls(config);
-	int tls = check_tls(config);
+	int guards = check_guards(config);
 	const char *line;
 
 	for (size_t i = 0; (line = weir_config_warning(config, i)); i++)
 		weir_cli_warn("%s", line);
 	for (size_t i = 0; (line = weir_config_problem(config, i)); i++)
 		weir_cli_say("%s", line);
-	if (code || urls || tls)
-		return code ? code : urls ? urls : tls;
+	if (code || urls || guards)
+		return code ? code : urls ? urls : guards;
 	return weir_config_problem(config, 0) ? WEIR_EXIT_CONFIG : WEIR_EXIT_OK;
 }

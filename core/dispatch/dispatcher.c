@@ -14,6 +14,7 @@ static int make_ingresses(struct weir_dispatcher *dispatcher, struct weir_error 
 {
 	struct weir_ingress_options options = {
 		.runtime = dispatcher->runtime,
+		.auth = dispatcher->auth,
 		.router = dispatcher->topology->router,
 		.limits = dispatcher->settings.limits,
 		.event_limits = dispatcher->settings.event_limits,
@@ -107,6 +108,8 @@ static int start(struct weir_dispatcher *dispatcher, const weir_config *config, 
 	if (!code)
 		code = weir_identity_load(config, &dispatcher->tls.current, err);
 	if (!code)
+		code = weir_policy_load(config, NULL, &dispatcher->auth, err);
+	if (!code)
 		code = weir_worker_init(&dispatcher->keeper, err);
 	if (!code)
 		weir_identity_warn(dispatcher->tls.current, config);
@@ -180,6 +183,7 @@ void weir_dispatcher_free(struct weir_dispatcher *dispatcher)
 	weir_mem_free(dispatcher->ingresses);
 	weir_mem_free(dispatcher->delivery_loops);
 	weir_tls_slot_fini(&dispatcher->tls);
+	weir_auth_free(dispatcher->auth);
 	pthread_cond_destroy(&dispatcher->idle);
 	pthread_cond_destroy(&dispatcher->left);
 	pthread_mutex_destroy(&dispatcher->lock);
@@ -193,11 +197,58 @@ struct weir_loop *weir_dispatcher_loop(struct weir_dispatcher *dispatcher)
 	return dispatcher->keeper.loop;
 }
 
+/* What a configuration has beside channels and subscriptions. */
+struct guards {
+	struct weir_tls *tls;
+	struct weir_auth *auth;
+};
+
+static int load_guards(const struct weir_dispatcher *dispatcher, const weir_config *config, struct guards *ret,
+		       struct weir_error *err)
+{
+	int code = weir_identity_load(config, &ret->tls, err);
+
+	ret->auth = NULL;
+	if (!code)
+		code = weir_policy_load(config, dispatcher->auth, &ret->auth, err);
+	if (code)
+		weir_tls_unref(ret->tls);
+	return code;
+}
+
+struct judging {
+	struct weir_ingress *ingress;
+	const struct weir_auth *auth;
+};
+
+static void judge_on_loop(void *ctx)
+{
+	const struct judging *judging = ctx;
+
+	weir_ingress_judge_by(judging->ingress, judging->auth);
+}
+
+static void put_guards(struct weir_dispatcher *dispatcher, const weir_config *config, struct guards *guards)
+{
+	struct judging judging = { .auth = guards->auth };
+
+	for (size_t i = 0; i < dispatcher->ingress_count; i++) {
+		judging.ingress = dispatcher->ingresses[i];
+		weir_worker_call(weir_ingress_worker(judging.ingress), judge_on_loop, &judging);
+	}
+	weir_auth_free(dispatcher->auth);
+	dispatcher->auth = guards->auth;
+	/* Connections that are open keep the identity that they began with. */
+	weir_identity_warn(guards->tls, config);
+	if (guards->tls)
+		weir_tls_slot_put(&dispatcher->tls, guards->tls);
+}
+
 int weir_dispatcher_reconfigure(struct weir_dispatcher *dispatcher, const weir_config *config, struct weir_error *err)
 {
 	const weir_config *before = dispatcher->topology->config;
-	struct weir_tls *tls;
-	int code = weir_identity_load(config, &tls, err);
+	struct guards guards;
+	int code = load_guards(dispatcher, config, &guards, err);
 
 	if (code)
 		return code;
@@ -205,13 +256,11 @@ int weir_dispatcher_reconfigure(struct weir_dispatcher *dispatcher, const weir_c
 	code = weir_dispatcher_change(dispatcher, config, err);
 	if (code) {
 		weir_runtime_configure(dispatcher->runtime, before);
-		weir_tls_unref(tls);
+		weir_tls_unref(guards.tls);
+		weir_auth_free(guards.auth);
 		return code;
 	}
-	/* Connections that are open keep the identity that they began with. */
-	weir_identity_warn(tls, config);
-	if (tls)
-		weir_tls_slot_put(&dispatcher->tls, tls);
+	put_guards(dispatcher, config, &guards);
 	dispatcher->drain_timeout_ms = weir_config_get_duration(config, "dispatcher.drainTimeout");
 	return WEIR_OK;
 }

@@ -20,6 +20,7 @@
 #include "dispatch/egress.h"
 #include "dispatch/identity.h"
 #include "dispatch/ingress.h"
+#include "dispatch/policy.h"
 #include "dispatch/quarantine.h"
 #include "dispatch/route.h"
 #include "dispatch/settings.h"
@@ -32,7 +33,7 @@ struct weir_retired;
 struct weir_dispatch_channel {
 	struct weir_ingress_channel ingress; /* first: what the router finds */
 	struct weir_adapter_door door;
-	char *ns, *name, *kind;
+	char *ns, *name, *kind, *resource;
 	size_t row; /* in the current topology */
 };
 
@@ -68,6 +69,7 @@ struct weir_dispatcher {
 	struct weir_ingress **ingresses;
 	size_t ingress_count;
 	struct weir_tls_slot tls;
+	struct weir_auth *auth;                       /* NULL: everybody may send */
 	uint16_t ports[2 * WEIR_DISPATCH_LISTEN_MAX]; /* those with TLS from the middle on */
 
 	pthread_mutex_t lock;

@@ -38,16 +38,19 @@ static void give_back(struct weir_ingress *ingress, struct weir_ingress_pending 
 	ingress->free = pending;
 }
 
-static void respond_reason(struct weir_http_request *request, const struct weir_status *status, const char *text)
+/* `challenge`: of WWW-Authenticate; NULL: none. */
+static void respond_reason(struct weir_http_request *request, const struct weir_status *status, const char *text,
+			   const char *challenge)
 {
-	static const struct weir_header json = { { "content-type", 12 }, { "application/json", 16 } };
+	const struct weir_header headers[] = { { WEIR_STR("content-type"), WEIR_STR("application/json") },
+					       { WEIR_STR("www-authenticate"), weir_str(challenge) } };
 	struct weir_dynbuf body;
 
 	weir_dynbuf_init(&body, 2048);
 	weir_dynbuf_addf(&body, "{\"code\":\"%s\",\"reason\":", status->code);
 	weir_encode_json_text(&body, weir_str(text));
 	if (weir_dynbuf_add_char(&body, '}'))
-		weir_http_respond(request, status->status, &json, 1, weir_dynbuf_view(&body));
+		weir_http_respond(request, status->status, headers, challenge ? 2 : 1, weir_dynbuf_view(&body));
 	else
 		weir_http_respond_error(request, status->status, status->code, status->reason);
 	weir_dynbuf_fini(&body);
@@ -62,7 +65,7 @@ void weir_ingress_refuse(struct weir_ingress *ingress, const struct weir_ingress
 
 	weir_figure_add(later ? &counters->unavailable : &counters->rejected, 1);
 	if (text && !later)
-		respond_reason(request, status, text);
+		respond_reason(request, status, text, NULL);
 	else
 		weir_http_respond_error(request, status->status, status->code, status->reason);
 }
@@ -324,6 +327,34 @@ static void refuse_method(struct weir_http_request *request)
 			  WEIR_STR("{\"code\":\"method_not_allowed\",\"reason\":\"Events are sent with POST.\"}"));
 }
 
+/* False: it is answered. */
+static bool may_send(struct weir_ingress *ingress, struct weir_ingress_channel *channel,
+		     struct weir_http_request *request)
+{
+	struct weir_error err = WEIR_ERROR_INIT;
+	struct weir_ingress_counters *counters = &weir_ingress_slot(ingress, channel)->counters;
+	const struct weir_auth_answer *answer;
+	const struct weir_header *headers;
+	enum weir_auth_verdict verdict;
+	size_t count;
+
+	if (!ingress->options.auth)
+		return true;
+	count = weir_http_request_headers(request, &headers);
+	verdict = weir_auth_check(ingress->options.auth, ingress->auth_cache, headers, count,
+				  weir_http_request_query(request), &channel->scope, &err);
+	if (verdict == WEIR_AUTH_GRANTED)
+		return true;
+	answer = weir_auth_answer_of(verdict);
+	weir_figure_add(answer->status == 503 ? &counters->unavailable : &counters->rejected, 1);
+	if (answer->challenge)
+		respond_reason(request, &(const struct weir_status){ answer->status, answer->code, "" }, err.text,
+			       answer->challenge);
+	else
+		weir_http_respond_error(request, answer->status, answer->code, err.text);
+	return false;
+}
+
 void weir_ingress_request(void *ctx, struct weir_http_request *request)
 {
 	struct weir_ingress *ingress = ctx;
@@ -346,6 +377,6 @@ void weir_ingress_request(void *ctx, struct weir_http_request *request)
 		weir_http_respond_error(request, unknown->status, unknown->code, unknown->reason);
 	else if (method == WEIR_HTTP_OPTIONS)
 		on_options(request);
-	else
+	else if (may_send(ingress, channel, request))
 		on_post(ingress, channel, request);
 }

@@ -16,6 +16,7 @@
 
 #include <weir/channel.h>
 
+#include "auth/auth.h"
 #include "dispatch/dispatcher.h"
 #include "dispatch/route.h"
 #include "dispatch/worker.h"
@@ -28,6 +29,7 @@ struct weir_ingress_channel {
 	weir_channel *channel;
 	bool volatile_store; /* say so in each 202 */
 	bool atomic_batch;
+	struct weir_auth_scope scope;
 	bool is_door;                    /* another way into a channel that has its own entry */
 	const char *kyma_source;         /* takes Kyma's older format: the source of these events; NULL: CloudEvents */
 	struct weir_ingress_slot *slots; /* one for each ingress */
@@ -41,6 +43,7 @@ void weir_ingress_channel_fini(struct weir_ingress_channel *channel);
 
 struct weir_ingress_options {
 	weir_runtime *runtime;
+	const struct weir_auth *auth;     /* NULL: everybody may send */
 	const struct weir_router *router; /* its targets are struct weir_ingress_channel */
 	size_t index;                     /* which slot of each channel is its own */
 	struct weir_http_limits limits;
@@ -57,6 +60,8 @@ int weir_ingress_listen(struct weir_ingress *ingress, const char *address, struc
 			struct weir_error *err);
 int weir_ingress_start(struct weir_ingress *ingress, struct weir_error *err);
 struct weir_worker *weir_ingress_worker(struct weir_ingress *ingress);
+/* On its loop: from the next request on it asks another policy; NULL: none. Borrowed. */
+void weir_ingress_judge_by(struct weir_ingress *ingress, const struct weir_auth *auth);
 /* On its loop: from the next request on it looks in another router. Bodies may be as long as `max_body_bytes`. */
 void weir_ingress_route(struct weir_ingress *ingress, const struct weir_router *router, uint64_t max_body_bytes);
 /*

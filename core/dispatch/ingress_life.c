@@ -23,6 +23,8 @@ static int make_parts(struct weir_ingress *ingress, struct weir_error *err)
 				    WEIR_INGRESS_OUTSTANDING, weir_ingress_published, ingress);
 	if (code)
 		return weir_fail(err, code, "cannot make a publisher: %s", weir_code_text(code));
+	if (weir_auth_cache_new(&ingress->auth_cache))
+		return weir_fail(err, WEIR_ENOMEM, "out of memory for an ingress");
 	ingress->hook.run = weir_ingress_end_turn;
 	weir_loop_hook(ingress->worker.loop, &ingress->hook);
 	return weir_http_server_new(ingress->worker.loop, &server, &ingress->server, err);
@@ -78,6 +80,11 @@ void weir_ingress_channel_fini(struct weir_ingress_channel *channel)
 struct weir_worker *weir_ingress_worker(struct weir_ingress *ingress)
 {
 	return &ingress->worker;
+}
+
+void weir_ingress_judge_by(struct weir_ingress *ingress, const struct weir_auth *auth)
+{
+	ingress->options.auth = auth;
 }
 
 void weir_ingress_route(struct weir_ingress *ingress, const struct weir_router *router, uint64_t max_body_bytes)
@@ -143,6 +150,7 @@ void weir_ingress_free(struct weir_ingress *ingress)
 	while (ingress->spare_count)
 		weir_event_free(ingress->spare[--ingress->spare_count]);
 	weir_mem_free(ingress->slab);
+	weir_auth_cache_free(ingress->auth_cache);
 	weir_worker_fini(&ingress->worker);
 	weir_mem_free(ingress);
 }

@@ -52,6 +52,7 @@ struct weir_ingress {
 	struct weir_worker worker;
 	struct weir_http_server *server;
 	struct weir_publishing publishing;
+	struct weir_auth_cache *auth_cache;
 	struct weir_hook hook;
 	struct weir_ingress_gather *listed; /* maybe with something to publish */
 	weir_event *spare[WEIR_INGRESS_GATHER];

@@ -14,7 +14,7 @@
 #include "http/server.h"
 
 struct weir_dispatch_settings {
-	const char *listen; /* comma-separated addresses; borrowed from the configuration, for the start only */
+	const char *listen;     /* comma-separated addresses; borrowed from the configuration, for the start only */
 	const char *listen_tls; /* the same; "" or NULL: none */
 	size_t ingress_loops;
 	size_t delivery_loops; /* at most; no more than there are subscriptions are started */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dispatch/topology: what there is at one time, and who is looking at it. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -113,14 +114,29 @@ void weir_topology_close(struct weir_dispatcher *dispatcher)
 
 /* ---- channels ------------------------------------------------------------- */
 
+/* As Knative names it in the audience of a token. */
+static char *resource_of(const struct weir_channel_settings *settings, const char *kind)
+{
+	char text[256];
+
+	if (settings->is_broker)
+		return weir_mem_strdup("eventing.knative.dev/broker");
+	snprintf(text, sizeof text, "messaging.knative.dev/%s", kind);
+	for (char *c = text; *c; c++)
+		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 0x20) : *c;
+	return weir_mem_strdup(text);
+}
+
 static int name_channel(struct weir_dispatch_channel *channel, const struct weir_channel_settings *settings,
 			size_t ingress_count)
 {
 	channel->ns = weir_mem_strdup(settings->ns);
 	channel->name = weir_mem_strdup(settings->name);
 	channel->kind = weir_mem_strdup(weir_channel_kind(channel->ingress.channel));
-	if (!channel->ns || !channel->name || !channel->kind)
+	channel->resource = resource_of(settings, weir_channel_kind(channel->ingress.channel));
+	if (!channel->ns || !channel->name || !channel->kind || !channel->resource)
 		return WEIR_ENOMEM;
+	channel->ingress.scope = (struct weir_auth_scope){ channel->resource, channel->ns, channel->name };
 	return weir_ingress_channel_init(&channel->ingress, ingress_count);
 }
 
@@ -159,5 +175,6 @@ void weir_dispatch_channel_free(struct weir_dispatch_channel *channel)
 	weir_mem_free(channel->ns);
 	weir_mem_free(channel->name);
 	weir_mem_free(channel->kind);
+	weir_mem_free(channel->resource);
 	weir_mem_free(channel);
 }

@@ -3,6 +3,7 @@
 import http.client
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -162,6 +163,42 @@ class Tls(TestCase):
             input=b"R\n", capture_output=True, timeout=DEADLINE, check=False,
         )
         self.assertIn(b"no renegotiation", client.stderr + client.stdout)
+        self.assertEqual(self.post(server, "1").status, 202)
+
+    def test_a_reload_gives_new_connections_the_new_certificate(self):
+        certificate, key = (os.path.join(self.folder, name) for name in ("live.crt", "live.key"))
+        shutil.copy(self.certificate, certificate)
+        shutil.copy(self.key, key)
+        server = self.serve(certificateFile=certificate, keyFile=key)
+        before = self.open(server)
+        serial = before.getpeercert()["serialNumber"]
+        renewed = self.authority.sign("renewed")
+        shutil.copy(renewed[0], certificate)
+        shutil.copy(renewed[1], key)
+        server.process.send_signal(signal.SIGHUP)
+        self.assertNotEqual(self.wait_serial(server, serial), serial)
+        before.sendall(EVENT % b"1" + b"Content-Length: 0\r\n\r\n")
+        self.assertTrue(before.recv(1000).startswith(b"HTTP/1.1 202 "))
+
+    def wait_serial(self, server, old):
+        found = old
+        for _ in range(300):
+            connection = self.open(server)
+            found = connection.getpeercert()["serialNumber"]
+            connection.close()
+            if found != old:
+                break
+        return found
+
+    def test_a_reload_with_a_bad_certificate_changes_nothing(self):
+        certificate, key = (os.path.join(self.folder, name) for name in ("bad.crt", "bad.key"))
+        shutil.copy(self.certificate, certificate)
+        shutil.copy(self.key, key)
+        server = self.serve(certificateFile=certificate, keyFile=key)
+        with open(certificate, "w", encoding="utf-8") as file:
+            file.write("nonsense")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_said("is not a certificate in PEM")
         self.assertEqual(self.post(server, "1").status, 202)
 
     def test_a_certificate_that_ends_soon_is_told(self):

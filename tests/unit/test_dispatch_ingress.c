@@ -117,6 +117,12 @@ struct weir_buf weir_http_request_host(const struct weir_http_request *request)
 	return WEIR_STR("localhost");
 }
 
+struct weir_buf weir_http_request_query(const struct weir_http_request *request)
+{
+	(void)request;
+	return (struct weir_buf){ NULL, 0 };
+}
+
 size_t weir_http_request_headers(const struct weir_http_request *request, const struct weir_header **ret)
 {
 	*ret = request->headers;
