@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "admin/metrics.h"
+#include "admin/quarantine.h"
 #include "admin/reload_state.h"
 #include "admin/snapshot.h"
 #include "admin/status.h"
@@ -33,6 +34,7 @@ struct weir_admin {
 	struct weir_loop *loop; /* NULL: no address is configured, there is no server */
 	struct weir_http_server *server;
 	struct weir_admin_tails *tails;
+	struct weir_admin_quarantine *quarantine;
 	struct weir_admin_reloads reloads;
 	pthread_t thread;
 	bool running;
@@ -79,6 +81,7 @@ static void serve_index(struct weir_admin *admin, struct weir_http_request *requ
 			 "GET /readyz        200 if every channel and subscription is ready, else 503 and why\n"
 			 "GET /metrics       figures for Prometheus\n"
 			 "GET /status        everything, as JSON\n"
+			 "GET /quarantine    events that nobody took; POST /quarantine/NAME/replay or /drop\n"
 			 "POST /reload       reads the configuration again and goes over to it, or says why not\n"
 			 "GET /tail/NS/NAME  events of a channel as they come; ?from=earliest&count=10\n"));
 }
@@ -177,6 +180,11 @@ static void serve_reload(struct weir_admin *admin, struct weir_http_request *req
 	weir_admin_reloads_handle(&admin->reloads, request);
 }
 
+static void serve_quarantine(struct weir_admin *admin, struct weir_http_request *request)
+{
+	weir_admin_quarantine_handle(admin->quarantine, request);
+}
+
 static const struct {
 	const char *path;
 	bool below; /* and what is below it */
@@ -186,7 +194,7 @@ static const struct {
 	{ "/", false, false, serve_index },        { "/healthz", false, false, serve_healthz },
 	{ "/readyz", false, false, serve_readyz }, { "/metrics", false, false, serve_metrics },
 	{ "/status", false, false, serve_status }, { "/tail/", true, false, serve_tail },
-	{ "/reload", false, true, serve_reload },
+	{ "/reload", false, true, serve_reload },  { "/quarantine", false, false, serve_quarantine },
 };
 
 static void on_request(void *ctx, struct weir_http_request *request)
@@ -195,6 +203,11 @@ static void on_request(void *ctx, struct weir_http_request *request)
 	struct weir_buf path = weir_http_request_path(request);
 	enum weir_http_method method = weir_http_request_method(request);
 
+	/* What is below it is read and changed. */
+	if (weir_str_starts(path, WEIR_STR("/quarantine/")) && (method == WEIR_HTTP_GET || method == WEIR_HTTP_POST)) {
+		serve_quarantine(admin, request);
+		return;
+	}
 	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
 		struct weir_buf route = weir_str(routes[i].path);
 		if (routes[i].below ? !weir_str_starts(path, route) : !weir_str_equal(path, route))
@@ -281,6 +294,8 @@ static int open_server(struct weir_admin *admin, struct weir_error *err)
 		code = listen_all(admin, weir_str(weir_config_get(admin->config, "dispatcher.admin")), err);
 	if (code == WEIR_OK)
 		code = weir_admin_tails_new(admin->loop, admin->dispatcher, &admin->tails, err);
+	if (code == WEIR_OK)
+		code = weir_admin_quarantine_new(admin->loop, admin->dispatcher, &admin->quarantine, err);
 	return code;
 }
 
@@ -350,6 +365,8 @@ void weir_admin_drain(struct weir_admin *admin)
 	atomic_store_explicit(&admin->draining, true, memory_order_relaxed);
 	if (admin->running)
 		weir_admin_tails_drain(admin->tails);
+	if (admin->running)
+		weir_admin_quarantine_drain(admin->quarantine);
 }
 
 void weir_admin_free(struct weir_admin *admin)
@@ -362,6 +379,7 @@ void weir_admin_free(struct weir_admin *admin)
 		pthread_join(admin->thread, NULL);
 	}
 	weir_admin_tails_free(admin->tails);
+	weir_admin_quarantine_free(admin->quarantine);
 	weir_http_server_free(admin->server);
 	weir_loop_free(admin->loop);
 	weir_admin_reloads_fini(&admin->reloads);

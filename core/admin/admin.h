@@ -9,6 +9,7 @@
  *   GET /metrics        Prometheus text 0.0.4, OpenMetrics 1.0 if Accept asks for it
  *   GET /status         everything, as JSON for people and scripts
  *   POST /reload        reload.h
+ *   /quarantine         quarantine.h
  *   GET /tail/NS/NAME?from=latest|earliest&count=N
  *                       a channel's events, one structured JSON event on each line
  *

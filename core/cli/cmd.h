@@ -78,6 +78,7 @@ extern const struct weir_cmd weir_cmd_config;
 extern const struct weir_cmd weir_cmd_conform;
 extern const struct weir_cmd weir_cmd_drivers;
 extern const struct weir_cmd weir_cmd_publish;
+extern const struct weir_cmd weir_cmd_quarantine;
 extern const struct weir_cmd weir_cmd_serve;
 extern const struct weir_cmd weir_cmd_tail;
 extern const struct weir_cmd weir_cmd_version;

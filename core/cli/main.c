@@ -14,7 +14,7 @@
 #include "base/near.h"
 
 static const struct weir_cmd *const commands[] = {
-	&weir_cmd_serve,  &weir_cmd_publish, &weir_cmd_tail,  &weir_cmd_drivers,
+	&weir_cmd_serve,  &weir_cmd_publish, &weir_cmd_tail,  &weir_cmd_quarantine, &weir_cmd_drivers,
 	&weir_cmd_config, &weir_cmd_conform, &weir_cmd_bench, &weir_cmd_version,
 };
 

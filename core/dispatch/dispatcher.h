@@ -64,6 +64,12 @@ uint16_t weir_dispatcher_tls_port(const struct weir_dispatcher *dispatcher, size
 int weir_dispatcher_drain(struct weir_dispatcher *dispatcher, int64_t deadline_ns, struct weir_error *err);
 void weir_dispatcher_free(struct weir_dispatcher *dispatcher);
 
+/* The folder that quarantine is in. Borrowed. Any thread. */
+const char *weir_dispatcher_quarantine_folder(const struct weir_dispatcher *dispatcher);
+
+/* An event with this extension is for the subscription with that uid only, which gets it without the extension. */
+#define WEIR_EVENT_FOR "weirfor"
+
 /* ---- figures, for the admin port: any thread, does not block ------------- */
 
 /* Monotone counters since start, for one channel's ingress. */

@@ -176,6 +176,8 @@ void weir_egress_attempt(struct weir_egress_item *item)
 		weir_egress_finish(item, &item->egress->counters.filtered);
 		return;
 	}
+	if (!code && weir_event_get(attempt->event, WEIR_EVENT_FOR).ptr)
+		code = weir_event_set(attempt->event, WEIR_EVENT_FOR, (struct weir_buf){ NULL, 0 }, &err);
 	if (!code)
 		code = send_event(item, attempt, &err);
 	if (!code) {

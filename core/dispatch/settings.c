@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dispatch/settings.h"
 
+#include "dispatch/quarantine_folder.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,19 +77,8 @@ static void read_event_limits(const weir_config *config, struct weir_event_limit
 
 static int read_quarantine(const weir_config *config, struct weir_dispatch_settings *ret, struct weir_error *err)
 {
-	const char *path = weir_config_get(config, "dispatcher.quarantine.path");
-	const char *state = getenv("STATE_DIRECTORY");
-	int len;
-
-	if (path)
-		len = snprintf(ret->quarantine_path, sizeof ret->quarantine_path, "%s", path);
-	else /* systemd gives a list; ours has one */
-		len = snprintf(ret->quarantine_path, sizeof ret->quarantine_path, "%.*s/quarantine",
-			       state ? (int)strcspn(state, ":") : 0x7fff, state && *state ? state : "weir-data");
 	ret->quarantine_max = (uint64_t)weir_config_get_int(config, "dispatcher.quarantine.maxEvents");
-	if (len < 0 || (size_t)len >= sizeof ret->quarantine_path)
-		return weir_fail(err, WEIR_EINVAL, "dispatcher.quarantine.path: the path is too long");
-	return WEIR_OK;
+	return weir_quarantine_path(config, ret->quarantine_path, err);
 }
 
 /* Of a configuration that may go before the dispatcher does. */

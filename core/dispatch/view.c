@@ -82,3 +82,8 @@ void weir_dispatcher_server_figures(struct weir_dispatcher *dispatcher, struct w
 		weir_ingress_add_server_figures(dispatcher->ingresses[i], ret);
 	ret->certificate_expiry = weir_tls_slot_expiry(&dispatcher->tls);
 }
+
+const char *weir_dispatcher_quarantine_folder(const struct weir_dispatcher *dispatcher)
+{
+	return dispatcher->settings.quarantine_path;
+}

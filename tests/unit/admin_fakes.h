@@ -31,6 +31,10 @@ struct fake_world {
 	size_t driver_count;
 	struct weir_backend_info backend; /* there is none if its kind is NULL */
 
+	const char *quarantine; /* folder */
+	int publish_code;
+	char published[1024]; /* the last event, as JSON */
+
 	/* the one channel that can be subscribed to is "ns/open" */
 	bool subscription_ready;
 	unsigned subscribed, closed, kept;
