@@ -21,6 +21,7 @@ static void fill_delivery(const struct weir_member *members, struct weir_deliver
 	ret->retry_after_max_ms = members[WEIR_DELIVERY_RETRY_AFTER_MAX].value.number;
 	ret->order = (enum weir_order)members[WEIR_DELIVERY_ORDER].value.number;
 	ret->max_in_flight = (uint32_t)members[WEIR_DELIVERY_MAX_IN_FLIGHT].value.number;
+	ret->structured = members[WEIR_DELIVERY_FORMAT].value.number == 1;
 }
 
 void weir_reader_delivery(const struct weir_reader *reader, const struct weir_node *node, const char *parent,

@@ -213,6 +213,8 @@ static const struct weir_field delivery[] = {
 	[WEIR_DELIVERY_ORDER] = CHOICE("order", "ordered", "ordered|unordered", "\"unordered\"",
 				       "Whether events with the same key wait for each other."),
 	[WEIR_DELIVERY_MAX_IN_FLIGHT] = INT("maxInFlight", "64", 1, 10000, "Most attempts under way at a time."),
+	[WEIR_DELIVERY_FORMAT] = CHOICE("format", "binary", "binary|json", "\"json\"",
+					"How events are posted: in binary mode, or structured as JSON."),
 };
 
 static const struct weir_field broker[] = {

@@ -168,6 +168,7 @@ static void list_delivery(struct lister *lister, const struct weir_subscription_
 	add_member(lister, from->where, path, "order", "%s",
 		   delivery->order == WEIR_ORDER_UNORDERED ? "unordered" : "ordered");
 	add_member(lister, from->where, path, "maxInFlight", "%u", delivery->max_in_flight);
+	add_member(lister, from->where, path, "format", "%s", delivery->structured ? "json" : "binary");
 }
 
 static void list_channel(struct lister *lister, const struct weir_channel_settings *channel)

@@ -78,6 +78,7 @@ static void compare_delivery(char words[WORDS_MAX], const struct weir_delivery_s
 	add_word(words, "retryAfterMax", a->retry_after_max_ms != b->retry_after_max_ms);
 	add_word(words, "order", a->order != b->order);
 	add_word(words, "maxInFlight", a->max_in_flight != b->max_in_flight);
+	add_word(words, "format", a->structured != b->structured);
 }
 
 static void subscription_key(char key[KEY_MAX], const struct weir_channel_settings *channel, const char *name)

@@ -27,6 +27,7 @@ struct weir_delivery_settings {
 	int64_t retry_after_max_ms;   /* 0: Retry-After is not followed */
 	enum weir_order order;        /* default ordered: by partitionkey, else by channel position */
 	uint32_t max_in_flight;       /* concurrent POSTs; default 64 */
+	bool structured;              /* events are posted in structured mode; default false: binary */
 };
 
 struct weir_subscription_settings {

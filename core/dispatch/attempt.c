@@ -149,7 +149,9 @@ static int post(struct weir_attempt *attempt, const struct weir_sink *sink, stru
 	const struct weir_header *headers;
 	struct weir_http_post request = { .done = on_posted, .ctx = attempt };
 	size_t count;
-	int code = weir_event_to_http(attempt->event, WEIR_MODE_BINARY, &headers, &count, &request.body, err);
+	enum weir_mode mode =
+	    egress->options.settings->delivery.structured ? WEIR_MODE_STRUCTURED : WEIR_MODE_BINARY;
+	int code = weir_event_to_http(attempt->event, mode, &headers, &count, &request.body, err);
 
 	if (code)
 		return code;

@@ -399,7 +399,7 @@ def channel(*subscriptions, namespace="shop", name="orders", **more):
 
 def subscription(sink, name="billing", retry=0, delay="PT0.01S", **more):
     """One subscription; what is not a key of a subscription itself is one of its delivery."""
-    own = {key: more.pop(key) for key in ("reply", "from", "uid") if key in more}
+    own = {key: more.pop(key) for key in ("reply", "from", "uid", "filters") if key in more}
     url = sink if isinstance(sink, str) else sink.url
     return {
         "name": name,
