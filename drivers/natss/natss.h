@@ -46,16 +46,16 @@ enum {
 	WEIR_NATSS_MAX_CHANNEL = 255, /* the server's store makes a folder of that name */
 	WEIR_NATSS_MAX_UID = 200,     /* becomes the durable's name */
 	WEIR_NATSS_MAX_CLIENT = 128,
-	WEIR_NATSS_MAX_INFLIGHT = 8192,     /* publishes accepted and not yet reported */
-	WEIR_NATSS_MAX_BYTES = 64 << 20,    /* ... and their bytes */
-	WEIR_NATSS_OVERHEAD = 512,          /* what the protocol adds to an event, at most */
-	WEIR_NATSS_MAX_PAYLOAD = 1 << 20,   /* of a server that was not asked yet */
-	WEIR_NATSS_REQUEST_MS = 2000,       /* an answer of the server */
-	WEIR_NATSS_CONFIRM_MS = 8000,       /* the answer to a publish: before the host gives up */
-	WEIR_NATSS_STEP_MS = 5,             /* of waiting for the library to confirm the rest */
-	WEIR_NATSS_LIVELY_MS = 250,         /* so long ago at most it gave a sign of life */
-	WEIR_NATSS_LIVELY_BYTES = 96 << 10, /* what the sockets of both ends take, when nobody reads */
-	WEIR_NATSS_BUFFER = 256 << 10,      /* the library's: less is not written to the socket by a publish itself */
+	WEIR_NATSS_MAX_INFLIGHT = 8192,      /* publishes accepted and not yet reported */
+	WEIR_NATSS_MAX_BYTES = 64 << 20,     /* ... and their bytes */
+	WEIR_NATSS_OVERHEAD = 512,           /* what the protocol adds to an event, at most */
+	WEIR_NATSS_MAX_PAYLOAD = 1 << 20,    /* of a server that was not asked yet */
+	WEIR_NATSS_REQUEST_MS = 2000,        /* an answer of the server */
+	WEIR_NATSS_CONFIRM_MS = 8000,        /* the answer to a publish: before the host gives up */
+	WEIR_NATSS_STEP_MS = 5,              /* of waiting for the library to confirm the rest */
+	WEIR_NATSS_LIVELY_MS = 250,          /* so long ago at most it gave a sign of life */
+	WEIR_NATSS_LIVELY_BYTES = 256 << 10, /* what the sockets of both ends take, when nobody reads */
+	WEIR_NATSS_BUFFER = 512 << 10,       /* the library's: less is not written to the socket by a publish itself */
 	WEIR_NATSS_LIVELY_ACKS = 128,
 	WEIR_NATSS_SILENCE_MS = 4000, /* no publish is confirmed: the server is not well */
 };
@@ -83,7 +83,7 @@ struct notice {
 	struct weir_error error;
 };
 
-/* A publish. One block of memory with its bytes. */
+/* A publish. One block of memory; with its bytes unless the library had them at once. */
 struct item {
 	struct item *next; /* in weir_inst.queue or weir_inst.done */
 	struct weir_inst *inst;
@@ -139,7 +139,7 @@ struct session {
 	bool lost;              /* the connection is of no use any more */
 	bool open;              /* connected, and others than its thread may use it */
 	bool was_up;            /* once */
-	uint32_t users;         /* of those, how many do */
+	_Atomic uint32_t users; /* of those, how many do */
 	atomic_bool away;       /* not connected, or silent; counted in weir_inst.away */
 	bool stop;
 	bool persist; /* when it is to stop, it first connects if it must, until stop_ns, and until `done` */
@@ -296,6 +296,7 @@ void weir_natss_session_mark(struct session *session, bool away, const struct we
  * it to the session's thread. Lock held, but not in between.
  */
 bool weir_natss_session_enter(struct session *session);
+/* Lock not necessary. */
 void weir_natss_session_leave(struct session *session);
 /* The connection is of no use: it will be made anew. Lock held. */
 void weir_natss_session_lose(struct session *session);
@@ -374,8 +375,14 @@ extern const struct session_role weir_natss_reader;
 
 /* Looks at what has arrived. Lock held. */
 void weir_natss_arrivals_take(struct weir_sub *sub);
-/* Tells the server of `count` settled entries; takes the list. Lock held, given up meanwhile. */
-void weir_natss_acks_send(struct weir_sub *sub, struct link *list, uint32_t count);
+/*
+ * Of `count` settled entries in the list. True: tell the server of them with
+ * weir_natss_acks_send(). Otherwise the session's thread has taken them and will.
+ * Lock held.
+ */
+bool weir_natss_acks_take(struct weir_sub *sub, struct link *list, uint32_t count);
+/* Lock not held. */
+void weir_natss_acks_send(struct weir_sub *sub, struct link *list);
 
 /* ---- lag.c ------------------------------------------------------------------------------------ */
 

@@ -241,18 +241,19 @@ size_t weir_natss_max_record(const struct weir_inst *inst)
 	return inst->max_payload - WEIR_NATSS_OVERHEAD;
 }
 
-static struct item *item_new(struct weir_inst *inst, const struct weir_publish *publish)
+/* `keep`: the library does not get it at once, so its bytes are copied. */
+static struct item *item_new(struct weir_inst *inst, const struct weir_publish *publish, bool keep)
 {
 	const struct weir_buf *body = &publish->record.body;
-	struct item *item = malloc(sizeof *item + body->len);
+	struct item *item = malloc(sizeof *item + (keep ? body->len : 0));
 
 	if (!item)
 		return NULL;
 	*item = (struct item){ .inst = inst, .topic = publish->topic, .tag = publish->tag, .len = body->len };
 	item->deadline_ns = publish->deadline_ns;
-	if (!item->deadline_ns)
+	if (keep && !item->deadline_ns)
 		item->deadline_ns = weir_natss_after_ms(weir_natss_now(), WEIR_NATSS_CONFIRM_MS);
-	if (body->len)
+	if (keep && body->len)
 		memcpy(item->data, body->ptr, body->len);
 	return item;
 }
@@ -279,78 +280,124 @@ static int admit(struct weir_inst *inst, const struct weir_record *record, struc
 			 (unsigned long long)inst->pending);
 }
 
-/* How many of them may come now. The reason if it is not all. Lock held. */
-static size_t admit_all(struct weir_inst *inst, const struct weir_publish *items, size_t count, int *code,
-			struct weir_error *err)
+/* How many of them may come now, and their bytes. The reason if it is not all. Lock held. */
+static size_t admit_all(struct weir_inst *inst, const struct weir_publish *items, size_t count, size_t *bytes,
+			int *code, struct weir_error *err)
 {
 	size_t taken = 0;
 
+	*bytes = 0;
 	for (; taken < count && !(*code = admit(inst, &items[taken].record, err)); taken++) {
 		inst->pending++;
 		inst->pending_bytes += items[taken].record.body.len;
+		*bytes += items[taken].record.body.len;
 	}
 	return taken;
 }
 
-/* Whether a call into the library cannot block now, and comes after what came before. Lock held. */
-static bool may_send(const struct weir_inst *inst, size_t bytes, int64_t now_ns)
-{
-	return !inst->queue.first && !inst->sending && inst->library_bytes + bytes <= WEIR_NATSS_LIVELY_BYTES &&
-	       (!inst->in_library || now_ns - inst->heard_ns < WEIR_NATSS_LIVELY_MS * INT64_C(1000000));
-}
-
-/* Lock held, and given up meanwhile. */
-static void submit(struct weir_inst *inst, struct items *batch, size_t bytes)
+/*
+ * Whether calls into the library cannot block now, and come after what came
+ * before. Then they are counted as with it. Lock held.
+ */
+static bool may_send(struct weir_inst *inst, size_t count, size_t bytes)
 {
 	int64_t now_ns = weir_natss_now();
 
-	if (!batch->first)
-		return;
-	if (may_send(inst, bytes, now_ns) && weir_natss_session_enter(&inst->publisher)) {
-		hand_over(inst, batch, now_ns);
-		weir_natss_unlock(inst);
-		send_all(&inst->publisher, batch);
-		weir_natss_lock(inst);
-		weir_natss_session_leave(&inst->publisher);
-		return;
+	if (!count || inst->queue.first || inst->sending || inst->library_bytes + bytes > WEIR_NATSS_LIVELY_BYTES ||
+	    (inst->in_library && now_ns - inst->heard_ns > WEIR_NATSS_LIVELY_MS * INT64_C(1000000)) ||
+	    !weir_natss_session_enter(&inst->publisher))
+		return false;
+	if (!inst->in_library)
+		inst->heard_ns = now_ns;
+	inst->in_library += count;
+	inst->library_bytes += bytes;
+	return true;
+}
+
+/* Gives them to the library. Returns how many that was; the others are to be queued. */
+static size_t send_directly(struct weir_inst *inst, const struct weir_publish *items, size_t count)
+{
+	struct session *session = &inst->publisher;
+	natsStatus status = NATS_OK;
+	size_t sent;
+
+	for (sent = 0; sent < count; sent++) {
+		const struct weir_buf *body = &items[sent].record.body;
+		struct item *item = item_new(inst, &items[sent], false);
+
+		if (!item)
+			break;
+		status = stanConnection_PublishAsync(session->sc, item->topic->name, body->ptr, (int)body->len,
+						     on_confirmed, item);
+		if (is_postponed(status)) {
+			free(item);
+			break;
+		}
+		if (status)
+			not_sent(session, item, status);
 	}
-	if (!inst->queue.first)
-		pthread_cond_signal(&inst->publisher.wake);
-	if (inst->queue.last)
-		inst->queue.last->next = batch->first;
-	else
-		inst->queue.first = batch->first;
-	inst->queue.last = batch->last;
+	weir_natss_session_leave(session);
+	for (size_t i = sent; i < count; i++) {
+		inst->in_library--;
+		inst->library_bytes -= items[i].record.body.len;
+	}
+	if (is_postponed(status)) {
+		weir_natss_lock(inst);
+		weir_natss_session_lose(session);
+		weir_natss_unlock(inst);
+	}
+	return sent;
+}
+
+/* Leaves copies for the publisher's thread. Returns how many. */
+static size_t enqueue(struct weir_inst *inst, const struct weir_publish *items, size_t count)
+{
+	struct items batch = { NULL, NULL };
+	size_t done;
+
+	for (done = 0; done < count; done++) {
+		struct item *item = item_new(inst, &items[done], true);
+
+		if (!item)
+			break;
+		weir_natss_items_add(&batch, item);
+	}
+	weir_natss_lock(inst);
+	for (size_t i = done; i < count; i++) {
+		inst->pending--;
+		inst->pending_bytes -= items[i].record.body.len;
+	}
+	if (batch.first) {
+		if (!inst->queue.first)
+			pthread_cond_signal(&inst->publisher.wake);
+		if (inst->queue.last)
+			inst->queue.last->next = batch.first;
+		else
+			inst->queue.first = batch.first;
+		inst->queue.last = batch.last;
+	}
+	weir_natss_unlock(inst);
+	return done;
 }
 
 int weir_natss_publish(struct weir_inst *inst, const struct weir_publish *items, size_t count, size_t *accepted,
 		       struct weir_error *err)
 {
-	struct items batch = { NULL, NULL };
-	size_t admitted, bytes = 0, i;
+	size_t admitted, bytes, done = 0;
 	int code = WEIR_OK;
+	bool direct;
 
 	weir_natss_lock(inst);
-	admitted = admit_all(inst, items, count, &code, err);
+	admitted = admit_all(inst, items, count, &bytes, &code, err);
+	direct = may_send(inst, admitted, bytes);
 	weir_natss_unlock(inst);
-	for (i = 0; i < admitted; i++) {
-		struct item *item = item_new(inst, &items[i]);
-
-		if (!item)
-			break;
-		bytes += item->len;
-		weir_natss_items_add(&batch, item);
-	}
-	*accepted = i;
-	if (i < admitted)
+	if (direct)
+		done = send_directly(inst, items, admitted);
+	if (done < admitted)
+		done += enqueue(inst, items + done, admitted - done);
+	*accepted = done;
+	if (done < admitted)
 		code = weir_fail(err, WEIR_ENOMEM, "natss: no memory for a record");
-	weir_natss_lock(inst);
-	for (; i < admitted; i++) {
-		inst->pending--;
-		inst->pending_bytes -= items[i].record.body.len;
-	}
-	submit(inst, &batch, bytes);
-	weir_natss_unlock(inst);
 	return code;
 }
 

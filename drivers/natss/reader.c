@@ -282,22 +282,23 @@ static void list_move(struct link *to, struct link *from)
 	weir_natss_link_init(from);
 }
 
-void weir_natss_acks_send(struct weir_sub *sub, struct link *list, uint32_t count)
+bool weir_natss_acks_take(struct weir_sub *sub, struct link *list, uint32_t count)
 {
-	struct weir_inst *inst = sub->session.inst;
-
 	if (!weir_natss_linked(&sub->acks) && sub->unheard + count <= WEIR_NATSS_LIVELY_ACKS &&
 	    weir_natss_session_enter(&sub->session)) {
 		sub->unheard += count;
-		weir_natss_unlock(inst);
-		ack_all(&sub->session, list);
-		weir_natss_lock(inst);
-		weir_natss_session_leave(&sub->session);
-		return;
+		return true;
 	}
 	if (!weir_natss_linked(&sub->acks))
 		pthread_cond_signal(&sub->session.wake);
 	list_move(&sub->acks, list);
+	return false;
+}
+
+void weir_natss_acks_send(struct weir_sub *sub, struct link *list)
+{
+	ack_all(&sub->session, list);
+	weir_natss_session_leave(&sub->session);
 }
 
 static bool work(struct session *session)

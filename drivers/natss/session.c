@@ -94,8 +94,8 @@ bool weir_natss_session_enter(struct session *session)
 
 void weir_natss_session_leave(struct session *session)
 {
-	if (--session->users == 0 && session->lost)
-		pthread_cond_signal(&session->wake);
+	/* The last that is done with the session: its thread may be waiting to close it. */
+	atomic_fetch_sub(&session->users, 1);
 }
 
 /* Lock held. */
@@ -168,7 +168,8 @@ static void disconnect(struct session *session)
 	session->lost = true;
 	session->open = false;
 	while (session->users)
-		weir_natss_cond_wait(session->inst, &session->wake, INT64_MAX);
+		weir_natss_cond_wait(session->inst, &session->wake,
+				     weir_natss_after_ms(weir_natss_now(), WEIR_NATSS_STEP_MS));
 	weir_natss_unlock(session->inst);
 	/* The connection first: then the rest does not ask a server that may not answer. */
 	stanConnection_Close(session->sc);

@@ -74,6 +74,7 @@ int weir_natss_settle(struct weir_inst *inst, struct weir_sub *sub, int verb, co
 {
 	struct link acks;
 	uint32_t acked_count = 0;
+	bool direct = false;
 
 	if (verb != WEIR_ACK && verb != WEIR_NACK && verb != WEIR_TERM)
 		return WEIR_ENOTSUP;
@@ -90,8 +91,10 @@ int weir_natss_settle(struct weir_inst *inst, struct weir_sub *sub, int verb, co
 	if (verb == WEIR_NACK)
 		weir_natss_timer_arm(inst);
 	else if (acked_count)
-		weir_natss_acks_send(sub, &acks, acked_count);
+		direct = weir_natss_acks_take(sub, &acks, acked_count);
 	weir_natss_unlock(inst);
+	if (direct)
+		weir_natss_acks_send(sub, &acks);
 	return WEIR_OK;
 }
 

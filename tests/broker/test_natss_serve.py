@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -322,6 +323,21 @@ class Limits(TestCase):
         weir.start()
         self.assertTrue(weir.said("EVENTS MAY BE LOST"))
         weir.send("/shop/orders", "1")
+
+
+    def test_what_the_server_has_dropped_unread_is_told(self):
+        server = Server("-mm", "5")
+        self.addCleanup(server.end)
+        gate = threading.Event()
+        to = self.sink(lambda request, before: gate.wait(DEADLINE) and 204)
+        self.addCleanup(gate.set)
+        weir = self.weir(channel(subscription(to)), kind="NatssChannel",
+                         config={"natss": {"url": URL, "monitorUrl": MONITOR, "allowLoss": True, "maxInflight": 2}})
+        for number in range(20):
+            weir.send("/shop/orders", str(number))
+        gate.set()
+        weir.wait_said("events 3 to 15 were lost to the backend's retention")
+        to.wait_ids({"0", "1", "15", "16", "17", "18", "19"})
 
 
 if __name__ == "__main__":
