@@ -126,6 +126,11 @@ static int security_set(rd_kafka_conf_t *conf, const struct settings *settings, 
 		tls = true;
 		code = set(conf, files[i][0], files[i][1], path, err);
 	}
+	if (!code && *weir_kafka_setting(settings, "oauth") &&
+	    strcmp(weir_kafka_setting(settings, "oauth"), "off") != 0) {
+		code = set(conf, "oauth", "security.protocol", "SASL_SSL", err);
+		return code ? code : set(conf, "oauth", "sasl.mechanisms", "OAUTHBEARER", err);
+	}
 	if (code || !*username)
 		return code || !tls ? code : set(conf, "caFile", "security.protocol", "SSL", err);
 	code = set(conf, "username", "security.protocol", "SASL_SSL", err);

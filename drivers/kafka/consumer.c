@@ -285,6 +285,14 @@ static bool topic_await(struct weir_sub *sub)
 	return state == TOPIC_READY && !atomic_load(&sub->stop);
 }
 
+static void on_refresh(rd_kafka_t *rk, const char *config, void *opaque)
+{
+	struct weir_sub *sub = opaque;
+
+	(void)config;
+	weir_kafka_oauth_refresh(sub->inst, rk);
+}
+
 /* Static membership: a member that comes back under its name gets its partitions back, without a rebalance. */
 static bool instance_set(const struct weir_sub *sub, rd_kafka_conf_t *conf, struct weir_error *err)
 {
@@ -318,6 +326,10 @@ static bool consumer_open(struct weir_sub *sub)
 	}
 	rd_kafka_conf_set_opaque(conf, sub);
 	rd_kafka_conf_set_throttle_cb(conf, on_throttle);
+	if (sub->inst->oauth.on) {
+		rd_kafka_conf_enable_sasl_queue(conf, 1);
+		rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, on_refresh);
+	}
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
 	rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
@@ -327,6 +339,8 @@ static bool consumer_open(struct weir_sub *sub)
 		fail(sub, WEIR_EINVAL, why);
 		return false;
 	}
+	if (sub->inst->oauth.on)
+		rd_kafka_error_destroy(rd_kafka_sasl_background_callbacks_enable(sub->rk));
 	rd_kafka_poll_set_consumer(sub->rk);
 	pthread_mutex_lock(&sub->inst->lock);
 	sub->queue = rd_kafka_queue_get_consumer(sub->rk);

@@ -172,6 +172,7 @@ static void inst_free(struct weir_inst *inst)
 		close(inst->timer_fd);
 	if (inst->wake_fd >= 0)
 		close(inst->wake_fd);
+	weir_kafka_oauth_fini(&inst->oauth);
 	weir_kafka_settings_fini(&inst->settings);
 	free(inst->done);
 	pthread_cond_destroy(&inst->changed);
@@ -224,12 +225,14 @@ static int kafka_open(const struct weir_host *host, const struct weir_setting *s
 		return weir_fail(err, WEIR_ENOMEM, "kafka: no memory for an instance");
 	inst_init(inst, host);
 	code = weir_kafka_settings_init(&inst->settings, settings, count, err);
+	code = code ? code : weir_kafka_oauth_init(&inst->oauth, &inst->settings, &inst->stop, err);
 	code = code ? code : descriptors_open(inst, err);
 	code = code ? code : weir_kafka_producer_open(inst, err);
 	code = code ? code : greet(inst, err);
 	if (!code && pthread_create(&inst->topic_thread, NULL, weir_kafka_topic_thread, inst) != 0)
 		code = weir_fail(err, WEIR_ENOMEM, "kafka: no thread for an instance");
 	if (code) {
+		atomic_store(&inst->stop, true);
 		inst_free(inst);
 		return code;
 	}

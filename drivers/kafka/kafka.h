@@ -32,6 +32,8 @@
 
 #include <weir/driver.h>
 
+#include "oauth.h"
+
 enum {
 	WEIR_KAFKA_MAX_NAME = 249,       /* of a topic, as Kafka has it */
 	WEIR_KAFKA_MAX_GROUP = 255,      /* of a group, as Event Hubs has it */
@@ -106,6 +108,15 @@ struct settings {
 	size_t count;
 	int partitions, replication;
 	uint64_t max_behind;
+};
+
+/* Tokens, if that is how one logs in. */
+struct oauth {
+	bool on;
+	const char *principal, *extensions; /* of the settings */
+	struct weir_kafka_token_request request;
+	pthread_mutex_t lock; /* guards the token; held while one is fetched */
+	struct weir_kafka_token token;
 };
 
 /* ---- objects ------------------------------------------------------------- */
@@ -241,6 +252,7 @@ struct group {
 struct weir_inst {
 	const struct weir_host *host;
 	struct settings settings;
+	struct oauth oauth;
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* a topic's state, or stop; CLOCK_MONOTONIC */
 	int event_fd;           /* epoll over the two below */
@@ -319,6 +331,15 @@ size_t weir_kafka_pattern_literals(const char *pattern);
 extern const struct provider weir_kafka_providers[];
 const struct provider *weir_kafka_provider(const char *name);
 int weir_kafka_conf(const struct settings *settings, enum role role, rd_kafka_conf_t **ret, struct weir_error *err);
+
+/* ---- oauth.c -------------------------------------------------------------------- */
+
+/* `stop` ends a fetch that is under way. */
+int weir_kafka_oauth_init(struct oauth *oauth, const struct settings *settings, const atomic_bool *stop,
+			  struct weir_error *err);
+void weir_kafka_oauth_fini(struct oauth *oauth);
+/* Gives a client a token. Blocks for 10 s at most: on librdkafka's background thread. */
+void weir_kafka_oauth_refresh(struct weir_inst *inst, rd_kafka_t *rk);
 
 /* ---- errors.c -------------------------------------------------------------------- */
 

@@ -35,6 +35,21 @@ const struct weir_option weir_kafka_options[] = {
 	  "Certificates to trust, PEM; default: the system's. With it, connections are TLS." },
 	{ "certificateFile", WEIR_OPT_STRING, 0, NULL, 0, 0, NULL, "Client certificate, PEM." },
 	{ "keyFile", WEIR_OPT_STRING, 0, NULL, 0, 0, NULL, "Key of the client certificate, PEM." },
+	{ "oauth", WEIR_OPT_ENUM, 0, "off", 0, 0, "off|client-secret|workload-identity|managed-identity",
+	  "Log in with tokens (SASL_SSL, OAUTHBEARER), and who we are to whoever issues them." },
+	{ "oauthTokenUrl", WEIR_OPT_STRING, 0, NULL, 0, 0, NULL,
+	  "Where tokens come from; default: Entra ID's endpoint of the tenant, or the machine's metadata service." },
+	{ "oauthTenant", WEIR_OPT_STRING, 0, NULL, 0, 0, NULL, "Tenant in Entra ID; default: $AZURE_TENANT_ID." },
+	{ "oauthClientId", WEIR_OPT_STRING, 0, NULL, 0, 0, NULL, "Client id; default: $AZURE_CLIENT_ID." },
+	{ "oauthClientSecret", WEIR_OPT_STRING, WEIR_OPTION_SECRET, NULL, 0, 0, NULL, "Client secret." },
+	{ "oauthTokenFile", WEIR_OPT_STRING, 0, NULL, 0, 0, NULL,
+	  "File with the workload's own token, read at each fetch; default: $AZURE_FEDERATED_TOKEN_FILE." },
+	{ "oauthScope", WEIR_OPT_STRING, 0, NULL, 0, 0, NULL,
+	  "Scope, or resource, to ask for; default for azure: the namespace." },
+	{ "oauthExtensions", WEIR_OPT_STRING, 0, NULL, 0, 0, NULL,
+	  "For Confluent Cloud: logicalCluster=lkc-...,identityPoolId=pool-..." },
+	{ "oauthCaFile", WEIR_OPT_STRING, 0, NULL, 0, 0, NULL,
+	  "Certificates to trust when tokens are fetched, PEM; default: the system's." },
 	{ "properties.*", WEIR_OPT_STRING, WEIR_OPTION_PREFIX, NULL, 0, 0, NULL,
 	  "Any property of librdkafka; it is checked against the library that is loaded." },
 };
@@ -110,6 +125,12 @@ static int login_check(const struct settings *settings, struct weir_error *err)
 	const char *username = weir_kafka_setting(settings, "username");
 	bool password = *weir_kafka_setting(settings, "password");
 
+	if (strcmp(weir_kafka_setting(settings, "oauth"), "off") != 0 && *weir_kafka_setting(settings, "oauth")) {
+		if (*username || password)
+			return weir_fail(err, WEIR_EINVAL,
+					 "kafka.oauth: a login is a token, or a user name and a password");
+		return WEIR_OK;
+	}
 	if (provider->needs_login && !*username)
 		return weir_fail(err, WEIR_EINVAL, "kafka.username: the provider %s needs one; set %s", provider->name,
 				 provider->username ? provider->username : "the API key");

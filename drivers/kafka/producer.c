@@ -35,6 +35,12 @@ static void on_throttle(rd_kafka_t *rk, const char *broker, int32_t id, int ms, 
 	weir_kafka_throttled(inst, &inst->throttled, broker, ms);
 }
 
+static void on_refresh(rd_kafka_t *rk, const char *config, void *opaque)
+{
+	(void)config;
+	weir_kafka_oauth_refresh(opaque, rk);
+}
+
 static int producer_new(struct weir_inst *inst, rd_kafka_t **ret, struct weir_error *err)
 {
 	rd_kafka_conf_t *conf;
@@ -46,10 +52,17 @@ static int producer_new(struct weir_inst *inst, rd_kafka_t **ret, struct weir_er
 	rd_kafka_conf_set_opaque(conf, inst);
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	rd_kafka_conf_set_throttle_cb(conf, on_throttle);
+	if (inst->oauth.on) {
+		rd_kafka_conf_enable_sasl_queue(conf, 1);
+		rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, on_refresh);
+	}
 	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
 	*ret = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-	if (*ret)
+	if (*ret) {
+		if (inst->oauth.on)
+			rd_kafka_error_destroy(rd_kafka_sasl_background_callbacks_enable(*ret));
 		return WEIR_OK;
+	}
 	rd_kafka_conf_destroy(conf);
 	return weir_fail(err, WEIR_EINVAL, "kafka: %.250s", why);
 }
