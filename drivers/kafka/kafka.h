@@ -41,6 +41,8 @@ enum {
 	WEIR_KAFKA_MAX_HEADERS = 1024,
 	WEIR_KAFKA_CHUNK = 64,         /* records that are tracked, and forgotten, together */
 	WEIR_KAFKA_STALL_AT = 1 << 18, /* records behind an unsettled one that are worth a word */
+	WEIR_KAFKA_TURN = 32,          /* records that one subscription gets before the next one has its turn */
+	WEIR_KAFKA_SLAB = 64 * 1024,   /* of records; larger ones have their own */
 	WEIR_KAFKA_COMMIT_MS = 1000,
 	WEIR_KAFKA_COMMIT_WAIT_MS = 5000, /* for a commit at revoke or close */
 	WEIR_KAFKA_TRY_MS = 1000,         /* a question to the brokers; it is asked again */
@@ -134,12 +136,23 @@ struct notice {
 	struct weir_error error;
 };
 
-/* One block of memory: this struct, the headers, the bytes. A lease is a reference. */
-struct record {
+/*
+ * Memory for the records of one subscription, in the order of receipt. Each of
+ * them counts once for its tracker and once for its lease; the last one to go
+ * frees it, in whatever thread.
+ */
+struct slab {
 	atomic_uint refs;
-	bool damaged;
+	size_t used, room;
+	_Alignas(16) char bytes[];
+};
+
+/* This struct, the headers, the bytes. A lease points to it. */
+struct record {
+	struct slab *slab;
 	size_t bytes;
 	int64_t time_ms;
+	bool damaged;
 	struct weir_record content;
 	struct weir_header headers[];
 };
@@ -200,12 +213,12 @@ struct tracker {
 	uint64_t out;     /* handed out and not settled */
 	int64_t position; /* what to commit: behind the contiguous settled prefix */
 	int64_t committed, sent;
-	int64_t received;                  /* behind the last record received */
-	bool full, stalled;                /* WEIR_EV_STALL was reported */
-	bool lost;                         /* its position is gone: its thread finds a new one */
-	unsigned damaged;                  /* records in front of the next that could not be read */
-	rd_kafka_event_t *held;            /* taken from the queue and not yet copied */
-	const rd_kafka_message_t *message; /* in it */
+	int64_t received;                          /* behind the last record received */
+	bool full, stalled;                        /* WEIR_EV_STALL was reported */
+	bool lost;                                 /* its position is gone: its thread finds a new one */
+	unsigned damaged;                          /* records in front of the next that could not be read */
+	rd_kafka_message_t *held[WEIR_KAFKA_TURN]; /* taken from the queue, and from held_at on not yet copied */
+	unsigned held_at, held_count;
 };
 
 /* A record that waits to be delivered again. A value: what it names may be gone. */
@@ -233,6 +246,7 @@ struct weir_sub {
 	bool ready;
 	int64_t credit_records, credit_bytes;
 	bool paused;
+	struct slab *slab;         /* that records are copied to */
 	struct tracker **trackers; /* by partition; NULL where not assigned */
 	int32_t tracker_count, turn;
 	struct waiting *waiting; /* heap */
@@ -427,6 +441,19 @@ static inline struct entry *weir_kafka_at(const struct tracker *tracker, uint64_
 	struct chunk *chunk = &tracker->chunks[index / WEIR_KAFKA_CHUNK & (tracker->room - 1)];
 
 	return chunk->entries ? &chunk->entries[index % WEIR_KAFKA_CHUNK] : NULL;
+}
+
+/* ---- record.c ------------------------------------------------------------------------------- */
+
+/* A copy: leases may outlive the client, and librdkafka's messages must not. NULL: no memory. Lock held. */
+struct record *weir_kafka_record_new(struct weir_sub *sub, const rd_kafka_message_t *message);
+/* Of a record that could not be read. */
+struct record *weir_kafka_record_damaged(struct weir_sub *sub);
+void weir_kafka_slab_drop(struct slab *slab);
+
+static inline void weir_kafka_record_hold(struct record *record)
+{
+	atomic_fetch_add_explicit(&record->slab->refs, 1, memory_order_relaxed);
 }
 
 /* ---- poll.c --------------------------------------------------------------------------------- */

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 enum {
-	TURN = 32, /* records that one subscription gets before the next one has its turn */
 	INDEX_BITS = 40,
 	MAX_ERRORS = sizeof((struct weir_inst *)0)->errors / sizeof(struct weir_error),
 };
@@ -94,76 +93,6 @@ static void report_completions(struct weir_inst *inst, struct events *events, si
 
 /* ---- deliveries -------------------------------------------------------------------------------- */
 
-static char *copy(char **to, const void *from, size_t len)
-{
-	char *at = *to;
-
-	if (!from)
-		return NULL;
-	if (len)
-		memcpy(at, from, len);
-	*to += len;
-	return at;
-}
-
-static size_t headers_bytes(const rd_kafka_headers_t *headers, size_t count)
-{
-	size_t bytes = 0, i, size;
-	const char *name;
-	const void *value;
-
-	for (i = 0; i < count; i++)
-		if (!rd_kafka_header_get_all(headers, i, &name, &value, &size))
-			bytes += strlen(name) + (value ? size : 0);
-	return bytes;
-}
-
-static void headers_copy(struct record *record, const rd_kafka_headers_t *headers, size_t count, char **to)
-{
-	size_t i, size;
-	const char *name;
-	const void *value;
-
-	for (i = 0; i < count; i++) {
-		if (rd_kafka_header_get_all(headers, i, &name, &value, &size))
-			continue;
-		record->headers[i].name.len = strlen(name);
-		record->headers[i].name.ptr = copy(to, name, strlen(name));
-		record->headers[i].value.len = value ? size : 0;
-		record->headers[i].value.ptr = copy(to, value, size);
-	}
-	record->content.headers = record->headers;
-	record->content.header_count = (uint32_t)count;
-}
-
-/* Leases may outlive the client, and librdkafka's messages must not: a copy. */
-static struct record *record_new(const rd_kafka_message_t *message)
-{
-	rd_kafka_headers_t *headers = NULL;
-	rd_kafka_timestamp_type_t type;
-	struct record *record;
-	size_t count, bytes;
-	char *to;
-
-	if (rd_kafka_message_headers(message, &headers))
-		headers = NULL;
-	count = headers ? rd_kafka_header_cnt(headers) : 0;
-	bytes = message->key_len + message->len + headers_bytes(headers, count);
-	/* One more, so that what is empty has an address too. */
-	record = malloc(sizeof *record + count * sizeof(struct weir_header) + bytes + 1);
-	if (!record)
-		return NULL;
-	memset(record, 0, sizeof *record);
-	atomic_init(&record->refs, 1);
-	record->bytes = bytes;
-	record->time_ms = rd_kafka_message_timestamp(message, &type);
-	to = (char *)&record->headers[count];
-	record->content.key = (struct weir_buf){ copy(&to, message->key, message->key_len), message->key_len };
-	record->content.body = (struct weir_buf){ copy(&to, message->payload, message->len), message->len };
-	headers_copy(record, headers, count, &to);
-	return record;
-}
-
 /* The position is not in the partition any more: the subscription's thread looks where it goes on. */
 static void tracker_lost(struct tracker *tracker)
 {
@@ -171,45 +100,53 @@ static void tracker_lost(struct tracker *tracker)
 	rd_kafka_queue_yield(tracker->sub->queue);
 }
 
-static void tracker_error(struct tracker *tracker, rd_kafka_event_t *event)
+static void tracker_error(struct tracker *tracker, const rd_kafka_message_t *message)
 {
-	rd_kafka_resp_err_t native = rd_kafka_event_error(event);
-
-	if (native == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
 		tracker_lost(tracker);
-	else if (native == RD_KAFKA_RESP_ERR__BAD_MSG || native == RD_KAFKA_RESP_ERR__BAD_COMPRESSION)
+	else if (message->err == RD_KAFKA_RESP_ERR__BAD_MSG || message->err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION)
 		tracker->damaged++;
 	weir_kafka_log(tracker->sub->inst, 1, "kafka: %s, partition %d: %.200s", tracker->sub->topic->name,
-		       (int)tracker->partition, rd_kafka_event_error_string(event));
+		       (int)tracker->partition, rd_kafka_message_errstr(message));
+}
+
+/* Takes from the queue what it has, but does not ask for more: librdkafka would wait for it, if for no time. */
+static bool tracker_fill(struct tracker *tracker)
+{
+	size_t want = rd_kafka_queue_length(tracker->queue);
+	ssize_t got;
+
+	if (!want)
+		return false;
+	want = want < WEIR_KAFKA_TURN ? want : WEIR_KAFKA_TURN;
+	got = rd_kafka_consume_batch_queue(tracker->queue, 0, tracker->held, want);
+	tracker->held_at = 0;
+	tracker->held_count = got > 0 ? (unsigned)got : 0;
+	return tracker->held_count > 0;
 }
 
 /* The partition's next record, which stays held until it could be copied. */
 static const rd_kafka_message_t *tracker_peek(struct tracker *tracker)
 {
-	while (!tracker->message && !tracker->damaged) {
-		if (tracker->held)
-			rd_kafka_event_destroy(tracker->held);
-		tracker->held = rd_kafka_queue_poll(tracker->queue, 0);
-		if (!tracker->held)
-			return NULL;
-		if (rd_kafka_event_type(tracker->held) == RD_KAFKA_EVENT_FETCH)
-			tracker->message = rd_kafka_event_message_next(tracker->held);
-		else if (rd_kafka_event_type(tracker->held) == RD_KAFKA_EVENT_ERROR)
-			tracker_error(tracker, tracker->held);
+	while (!tracker->damaged && (tracker->held_at < tracker->held_count || tracker_fill(tracker))) {
+		rd_kafka_message_t *message = tracker->held[tracker->held_at];
+
+		if (!message->err)
+			return message;
+		tracker_error(tracker, message);
+		rd_kafka_message_destroy(message);
+		tracker->held_at++;
 	}
-	return tracker->message;
+	return NULL;
 }
 
 /* Of a record that librdkafka could not read there is only its place: the core keeps that in quarantine. */
 static struct entry *tracker_damaged(struct tracker *tracker, uint64_t *index)
 {
-	struct record *record = calloc(1, sizeof *record);
+	struct record *record = weir_kafka_record_damaged(tracker->sub);
 
 	if (!record)
 		return NULL;
-	atomic_init(&record->refs, 1);
-	record->damaged = true;
-	record->time_ms = -1;
 	tracker->damaged--;
 	return weir_kafka_tracker_push(tracker, tracker->received, record, index);
 }
@@ -226,12 +163,10 @@ static struct entry *tracker_next(struct tracker *tracker, uint64_t *index)
 	message = tracker_peek(tracker);
 	if (tracker->damaged)
 		return tracker_damaged(tracker, index);
-	if (!message || !(record = record_new(message)))
+	if (!message || !(record = weir_kafka_record_new(tracker->sub, message)))
 		return NULL;
 	entry = weir_kafka_tracker_push(tracker, message->offset, record, index);
-	rd_kafka_event_destroy(tracker->held);
-	tracker->held = NULL;
-	tracker->message = NULL;
+	rd_kafka_message_destroy(tracker->held[tracker->held_at++]);
 	return entry;
 }
 
@@ -266,7 +201,7 @@ static void hand_out(struct tracker *tracker, struct entry *entry, uint64_t inde
 	sub->redelivered += entry->attempt > 1;
 	sub->credit_records--;
 	sub->credit_bytes -= (int64_t)record->bytes;
-	atomic_fetch_add_explicit(&record->refs, 1, memory_order_relaxed);
+	weir_kafka_record_hold(record);
 	event->type = WEIR_EV_DELIVER;
 	event->sub = sub;
 	event->token = (struct weir_token){ tracker->epoch, sub->group << 32 | (uint32_t)tracker->partition,
@@ -293,7 +228,7 @@ static bool report_sub(struct weir_sub *sub, struct events *events, int64_t now_
 	struct tracker *tracker;
 	struct entry *entry;
 	uint64_t index;
-	int left = TURN;
+	int left = WEIR_KAFKA_TURN;
 
 	while (left-- && events->count < events->max && willing(sub) &&
 	       (entry = sub_next(sub, now_ns, &tracker, &index)))
@@ -380,7 +315,8 @@ static bool more(const struct weir_inst *inst)
 		for (i = 0; willing(sub) && i < sub->tracker_count; i++) {
 			const struct tracker *tracker = sub->trackers[i];
 
-			if (tracker && !tracker->full && (tracker->message || rd_kafka_queue_length(tracker->queue)))
+			if (tracker && !tracker->full &&
+			    (tracker->held_at < tracker->held_count || rd_kafka_queue_length(tracker->queue)))
 				return true;
 		}
 	}

@@ -136,6 +136,7 @@ static void sub_stop(struct weir_sub *sub, int64_t deadline_ns)
 static void sub_join(struct weir_sub *sub)
 {
 	pthread_join(sub->thread, NULL);
+	weir_kafka_slab_drop(sub->slab);
 	free(sub->waiting);
 	free(sub->trackers);
 	free(sub);

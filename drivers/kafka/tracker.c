@@ -31,15 +31,10 @@ struct tracker *weir_kafka_tracker_new(struct weir_sub *sub, int32_t partition, 
 	return tracker;
 }
 
-static void record_drop(struct record *record)
+static void record_drop(const struct record *record)
 {
-	if (record && atomic_fetch_sub_explicit(&record->refs, 1, memory_order_acq_rel) == 1)
-		free(record);
-}
-
-void weir_kafka_release(void *lease)
-{
-	record_drop(lease);
+	if (record)
+		weir_kafka_slab_drop(record->slab);
 }
 
 static void entries_free(struct entry *entries)
@@ -77,8 +72,8 @@ void weir_kafka_tracker_free(struct tracker *tracker)
 		entries_free(chunk_at(tracker, i)->entries);
 	while (tracker->spare_count)
 		free(tracker->spare[--tracker->spare_count]);
-	if (tracker->held)
-		rd_kafka_event_destroy(tracker->held);
+	while (tracker->held_at < tracker->held_count)
+		rd_kafka_message_destroy(tracker->held[tracker->held_at++]);
 	if (tracker->queue) {
 		rd_kafka_queue_io_event_enable(tracker->queue, -1, NULL, 0);
 		rd_kafka_queue_destroy(tracker->queue);

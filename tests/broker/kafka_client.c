@@ -65,14 +65,20 @@ static rd_kafka_t *client(const struct harness *h, rd_kafka_type_t type, const c
 
 static void produce(rd_kafka_t *rk, const char *topic, const char *key, int number)
 {
-	rd_kafka_resp_err_t native;
+	rd_kafka_vu_t parts[5] = { { .vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic },
+				   { .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0 },
+				   { .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
+				   { .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { &number, sizeof number } },
+				   { .vtype = RD_KAFKA_VTYPE_KEY } };
+	rd_kafka_error_t *error;
 
-	while ((native = rd_kafka_producev(
-		    rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-		    RD_KAFKA_V_KEY(key, key ? strlen(key) : 0), RD_KAFKA_V_VALUE(&number, sizeof number),
-		    RD_KAFKA_V_END)) == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+	parts[4].u.mem.ptr = (void *)(uintptr_t)key;
+	parts[4].u.mem.size = key ? strlen(key) : 0;
+	while ((error = rd_kafka_produceva(rk, parts, 5))) {
+		assert_int_equal(rd_kafka_error_code(error), RD_KAFKA_RESP_ERR__QUEUE_FULL);
+		rd_kafka_error_destroy(error);
 		rd_kafka_poll(rk, STEP_MS);
-	assert_int_equal(native, 0);
+	}
 }
 
 void produce_many(struct harness *h, int count)

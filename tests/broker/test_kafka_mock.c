@@ -124,6 +124,7 @@ static void a_producer_that_gave_up_is_replaced(void **state)
 	struct weir_driver_event event;
 	struct weir_health health = { .size = sizeof health };
 
+	harness_wait(&m->h, WEIR_EV_UP);
 	harness_publish(&m->h, m->topic, "first");
 	event = publish_failing(m, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "one");
 	assert_int_not_equal(event.outcome, WEIR_PERSISTED);
@@ -226,7 +227,9 @@ static void errors_of_the_group_coordinator_lose_nothing(void **state)
 	}
 	while (distinct < RECORDS) {
 		event = harness_wait(&m->h, WEIR_EV_DELIVER);
-		i = atoi(event.record.body.ptr);
+		i = 0;
+		for (const char *at = event.record.body.ptr, *end = at + event.record.body.len; at < end; at++)
+			i = i * 10 + (*at - '0');
 		assert_in_range(i, 0, RECORDS - 1);
 		distinct += !seen[i];
 		seen[i] = 1;

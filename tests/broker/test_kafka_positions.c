@@ -74,10 +74,11 @@ static void a_straggler_with_a_million_behind_it_lets_commits_go_on_once_it_is_s
 	struct weir_topic *topic = harness_topic(h, "t");
 	struct weir_sub *sub = harness_subscribe(h, topic, "s", WEIR_START_EARLIEST);
 	struct weir_driver_event straggler;
-	long before = resident_kib();
 	int64_t grown;
+	long before;
 
 	produce_many(h, RECORDS);
+	before = resident_kib();
 	harness_credit(h, sub, 2000);
 	drain_to(h, sub, RECORDS - 1, &straggler);
 	grown = resident_kib() - before;

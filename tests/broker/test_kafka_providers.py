@@ -2,6 +2,7 @@
 """`weir serve` on a Kafka that wants a login, over TLS: the shapes of Event Hubs and Confluent Cloud, tokens, trust.
 
 Needs the broker of `scripts/brokers/kafka start sasl`.
+  WEIR_KAFKA_SILENCE=1     the silence before an idle connection is dropped as long as on Azure: five minutes
 """
 import base64
 import http.server
@@ -16,6 +17,8 @@ import uuid
 
 SOURCE = os.environ.get("WEIR_TEST_SOURCE", os.path.join(os.path.dirname(__file__), "..", ".."))
 sys.path.insert(0, os.path.join(SOURCE, "tests", "e2e"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from fault_proxy import Proxy  # noqa: E402
 from harness import DEADLINE, TestCase, channel, event_headers, subscription, wait_for  # noqa: E402
 
 BROKERS = os.environ.get("WEIR_BROKERS", os.path.join(SOURCE, "build-brokers"))
@@ -84,6 +87,11 @@ class Providers(TestCase):
         config["kafka"] = {key: value for key, value in config["kafka"].items() if value is not None}
         return self.weir(channel(subscription(to)), config=config, kind="KafkaChannel", start=start, **more)
 
+    def proxy(self, *arguments, **more):
+        proxy = Proxy(*arguments, **more)
+        self.addCleanup(proxy.close)
+        return proxy
+
     def tokens(self, **more):
         tokens = Tokens(**more)
         self.addCleanup(tokens.close)
@@ -139,7 +147,8 @@ class Providers(TestCase):
 
     def test_another_host_s_certificate_is_refused(self):
         # The certificate is for localhost and 127.0.0.1.
-        self.refused({"username": "APIKEY", "password": "api-secret", "brokers": "127.0.0.2:9193"},
+        proxy = self.proxy(("127.0.0.1", 9193), listen=("127.0.0.2", 0))
+        self.refused({"username": "APIKEY", "password": "api-secret", "brokers": f"127.0.0.2:{proxy.address[1]}"},
                      "certificate verify failed", "SSL")
 
     def test_plain_text_is_not_an_answer_to_tls(self):
@@ -157,6 +166,41 @@ class Providers(TestCase):
         server.send("/shop/orders", "3")
         to.wait_ids({"1", "3"})
         self.assertNotIn("2", to.times)
+
+    def test_after_a_long_silence_an_event_passes_at_once(self):
+        long = os.environ.get("WEIR_KAFKA_SILENCE")
+        drop, silence = (240, 300) if long else (4, 7)
+        proxy = self.proxy(("127.0.0.1", 19193), listen=("127.0.0.1", 19194), idle=drop)
+        to = self.sink()
+        server = self.serve(to, {
+            "provider": "azure", "username": "$ConnectionString", "password": CONNECTION_STRING,
+            "brokers": "localhost:19194",
+            # In proportion: Azure drops after 240 s, the provider's settings are 180 s.
+            "properties": {} if long else {"connections.max.idle.ms": "3000", "topic.metadata.refresh.interval.ms": "3000",
+                                           "metadata.max.age.ms": "3000"}})
+        server.send("/shop/orders", "1")
+        to.wait_ids({"1"})
+        time.sleep(silence)  # the silence is what is tested
+        began = time.monotonic()
+        server.send("/shop/orders", "2")
+        took = time.monotonic() - began
+        to.wait_ids({"2"})
+        print(f"after {silence} s of silence an event was answered in {took * 1000:.0f} ms; {proxy.opened} connections, "
+              f"{proxy.dropped} dropped", file=sys.stderr)
+        self.assertLess(took, 1.5)
+
+    def test_a_cut_connection_loses_nothing(self):
+        proxy = self.proxy(("127.0.0.1", 19193), listen=("127.0.0.1", 19194))
+        to = self.sink()
+        server = self.serve(to, {"username": "APIKEY", "password": "api-secret", "brokers": "localhost:19194"})
+        server.send("/shop/orders", "1")
+        for number in range(2, 5):
+            proxy.cut()
+            posted = threading.Thread(target=server.send, args=("/shop/orders", str(number)))
+            posted.start()
+            proxy.mend()
+            posted.join(DEADLINE)
+        to.wait_ids({"1", "2", "3", "4"})
 
     # ---- tokens ----
 
