@@ -208,9 +208,9 @@ static int wait_open(struct weir_backend *backend, struct weir_error *err)
 	return error.code;
 }
 
-int weir_backend_open(struct weir_loaded *driver, const char *kind, const struct weir_setting *settings,
-		      size_t setting_count, int64_t publish_timeout_ms, weir_log_fn *log, void *log_ctx,
-		      struct weir_backend **ret, struct weir_error *err)
+int weir_backend_open(weir_runtime *runtime, struct weir_loaded *driver, const char *kind,
+		      const struct weir_setting *settings, size_t setting_count, struct weir_backend **ret,
+		      struct weir_error *err)
 {
 	struct weir_backend *backend = backend_new(driver, kind);
 	int code;
@@ -219,9 +219,10 @@ int weir_backend_open(struct weir_loaded *driver, const char *kind, const struct
 		return weir_fail(err, WEIR_ENOMEM, "driver %s: %s", driver->table.name, weir_code_text(WEIR_ENOMEM));
 	backend->settings = settings;
 	backend->setting_count = setting_count;
-	backend->publish_timeout_ms = publish_timeout_ms;
-	backend->log = log;
-	backend->log_ctx = log_ctx;
+	backend->runtime = runtime;
+	backend->publish_timeout_ms = runtime->publish_timeout_ms;
+	backend->log = runtime->log;
+	backend->log_ctx = runtime->log_ctx;
 	code = start_pump(backend);
 	if (code)
 		weir_fail(err, code, "driver %s: no thread could be started", driver->table.name);
@@ -347,6 +348,17 @@ uint64_t weir_backend_pending(const struct weir_backend *backend)
 	for (uint32_t i = 0; i < count; i++)
 		pending += weir_lane_pending(atomic_load_explicit(&backend->lanes[i], memory_order_acquire));
 	return pending;
+}
+
+bool weir_backend_pending_until(const struct weir_backend *backend, int64_t deadline_ns)
+{
+	uint32_t count = atomic_load(&backend->lane_count);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (weir_lane_pending_until(atomic_load_explicit(&backend->lanes[i], memory_order_acquire),
+					    deadline_ns))
+			return true;
+	return false;
 }
 
 /* ---- pointers that are on their way into the maps ------------------------ */

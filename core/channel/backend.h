@@ -58,7 +58,11 @@ struct weir_caps_link {
 };
 
 struct weir_backend {
-	struct weir_backend *next; /* of the runtime; under its lock */
+	struct weir_backend *next; /* of the runtime; under its lock, as is `users` */
+	unsigned users;            /* places, and whoever asks for its capabilities at this moment */
+	_Atomic bool over;         /* closed, and nothing will be told any more */
+	_Atomic bool broken;       /* it is of no use any more: to be closed as soon as nobody is on it */
+	weir_runtime *runtime;
 	_Atomic uint64_t refs;
 	char *kind;
 	struct weir_loaded *driver;
@@ -98,7 +102,7 @@ struct weir_backend {
 	size_t at, count; /* events not dispatched yet */
 	unsigned empty_polls;
 	struct weir_lane *touched_lanes;
-	struct weir_subscription *touched_subs;
+	struct weir_feed *touched_subs;
 	weir_delivery **out;
 	int64_t next_expiry_ns;
 	bool dead;                 /* as `fatal` */
@@ -128,9 +132,9 @@ extern _Atomic int64_t weir_backend_open_patience_ms;
  * done. The settings are borrowed for as long as the driver's open takes. *ret has
  * one reference.
  */
-int weir_backend_open(struct weir_loaded *driver, const char *kind, const struct weir_setting *settings,
-		      size_t setting_count, int64_t publish_timeout_ms, weir_log_fn *log, void *log_ctx,
-		      struct weir_backend **ret, struct weir_error *err);
+int weir_backend_open(weir_runtime *runtime, struct weir_loaded *driver, const char *kind,
+		      const struct weir_setting *settings, size_t setting_count, struct weir_backend **ret,
+		      struct weir_error *err);
 /*
  * In three steps, so that several close at the same time: refuse publishes and
  * have the driver send what it has; wait until nothing is pending; close. The
@@ -157,6 +161,8 @@ const struct weir_caps *weir_backend_caps(const struct weir_backend *backend);
 /* WEIR_OK if it is open, alive and up. `lock` is held. */
 int weir_backend_ready_locked(const struct weir_backend *backend, struct weir_error *err);
 uint64_t weir_backend_pending(const struct weir_backend *backend);
+/* Whether a publish is pending whose deadline is not behind `deadline_ns`. Any thread. */
+bool weir_backend_pending_until(const struct weir_backend *backend, int64_t deadline_ns);
 
 /* Around a call that gives a pointer which events may name before it has returned. */
 void weir_backend_begin_opening(struct weir_backend *backend);

@@ -3,6 +3,7 @@
 #include "channel/internal.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "channel/fork.h"
 #include "channel/runtime.h"
@@ -11,26 +12,41 @@ enum { NAME_MAX_BYTES = 253 };
 
 /* ---- opening ------------------------------------------------------------- */
 
-static struct weir_channel *find_locked(weir_runtime *runtime, const char *ns, const char *name, const char *kind)
+static struct weir_channel *find_locked(weir_runtime *runtime, const char *ns, const char *name,
+					const struct weir_kind *kind)
 {
 	struct weir_channel *channel;
 
 	for (channel = runtime->channels; channel; channel = channel->next)
-		if (strcmp(channel->name, name) == 0 && strcmp(channel->ns, ns) == 0 &&
-		    strcmp(channel->kind, kind) == 0)
+		if (strcmp(channel->name, name) == 0 && strcmp(channel->ns, ns) == 0 && channel->kind == kind)
 			break;
 	return channel;
 }
 
 static void channel_free(struct weir_channel *channel)
 {
+	while (channel->places) {
+		struct weir_place *place = channel->places;
+
+		channel->places = place->next;
+		weir_place_free(place);
+	}
+	while (channel->lent) {
+		struct weir_caps_lent *lent = channel->lent;
+
+		channel->lent = lent->next;
+		weir_mem_free(lent);
+	}
+	weir_place_free(channel->coming);
+	weir_uid_free(&channel->uids);
+	weir_gate_fini(&channel->gates[0]);
+	weir_gate_fini(&channel->gates[1]);
 	weir_mem_free(channel->ns);
 	weir_mem_free(channel->name);
-	weir_mem_free(channel->kind);
 	weir_mem_free(channel);
 }
 
-static struct weir_channel *channel_new(weir_runtime *runtime, const char *ns, const char *name, const char *kind)
+static struct weir_channel *channel_new(weir_runtime *runtime, const char *ns, const char *name, struct weir_kind *kind)
 {
 	struct weir_channel *channel = weir_mem_zalloc(1, sizeof *channel);
 
@@ -39,17 +55,20 @@ static struct weir_channel *channel_new(weir_runtime *runtime, const char *ns, c
 	channel->runtime = runtime;
 	channel->opens = 1;
 	channel->opening = true;
+	channel->opened_ns = weir_clock_now_ns();
+	channel->kind = kind;
+	weir_gate_init(&channel->gates[0]);
+	weir_gate_init(&channel->gates[1]);
 	channel->ns = weir_mem_strdup(ns);
 	channel->name = weir_mem_strdup(name);
-	channel->kind = weir_mem_strdup(kind);
-	if (channel->ns && channel->name && channel->kind)
+	if (channel->ns && channel->name)
 		return channel;
 	channel_free(channel);
 	return NULL;
 }
 
 /* The channel that there is, waited for if another thread is opening it; or a new one in its place. */
-static int find_or_add(weir_runtime *runtime, const char *ns, const char *name, const char *kind, bool *found,
+static int find_or_add(weir_runtime *runtime, const char *ns, const char *name, struct weir_kind *kind, bool *found,
 		       struct weir_channel **ret)
 {
 	struct weir_channel *channel;
@@ -76,19 +95,102 @@ static int find_or_add(weir_runtime *runtime, const char *ns, const char *name, 
 	return code;
 }
 
-static int open_topic(struct weir_channel *channel, struct weir_error *err)
+/* ---- the places of one that is opened ------------------------------------- */
+
+static int add_place(weir_channel *channel, const char *kind_name, struct weir_uid **undrained)
 {
-	struct weir_backend *backend = channel->backend;
+	struct weir_kind *kind = weir_kind_get(channel->runtime, kind_name);
+	struct weir_place *place = kind ? weir_place_new(channel, kind) : NULL;
+	struct weir_place **at = &channel->places;
+
+	if (!place)
+		return WEIR_ENOMEM;
+	while (*at)
+		at = &(*at)->next;
+	*at = place;
+	if (undrained) {
+		place->undrained = *undrained;
+		*undrained = NULL;
+		/* Whatever was published there was before this process. */
+		place->left_ns = 1;
+	}
+	return WEIR_OK;
+}
+
+/* As the channel was left. */
+static int restore(weir_channel *channel, struct weir_memo *memo)
+{
+	int code = WEIR_OK;
+
+	for (struct weir_memo_leg *leg = memo->legs; leg && !code; leg = leg->next)
+		code = add_place(channel, leg->kind, &leg->uids);
+	if (!code)
+		code = add_place(channel, memo->kind, NULL);
+	if (code)
+		return code;
+	channel->uids = memo->uids;
+	memo->uids = NULL;
+	if (strcmp(memo->kind, channel->kind->name) != 0) {
+		channel->wanted = channel->kind;
+		channel->wanted_ns = channel->opened_ns;
+	}
+	return WEIR_OK;
+}
+
+/* Its backend may be away for long: the channel moves away from it, or waits for it. */
+static int open_moving(weir_channel *channel, struct weir_place *newest, struct weir_error *err)
+{
+	struct weir_error why = WEIR_ERROR_INIT;
+	const struct weir_driver *driver;
 	int code;
 
-	weir_backend_begin_opening(backend);
-	code = weir_guard_topic_open(&backend->guard, channel->ns, channel->name, &channel->topic, err);
-	if (weir_backend_end_opening(backend, &backend->topics, channel->topic, code ? NULL : channel)) {
-		weir_guard_topic_close(&backend->guard, channel->topic);
-		code = weir_fail(err, WEIR_ENOMEM, "channel %s/%s: %s", channel->ns, channel->name,
-				 weir_code_text(WEIR_ENOMEM));
+	if (weir_place_open(newest, &why) == WEIR_OK) {
+		atomic_store(&channel->current, newest);
+	} else {
+		pthread_mutex_lock(channel->runtime->lock);
+		newest->kind->error = why;
+		pthread_mutex_unlock(channel->runtime->lock);
+		weir_runtime_log(channel->runtime, WEIR_LOG_WARNING, "channel %s/%s: %s: %s", channel->ns,
+				 channel->name, newest->kind->name, why.text);
 	}
+	code = weir_runtime_load(channel->runtime, channel->kind->name, &driver, err);
+	if (code)
+		weir_place_close(newest, false, weir_clock_now_ns());
 	return code;
+}
+
+static int open_places(weir_channel *channel, struct weir_error *err)
+{
+	weir_runtime *runtime = channel->runtime;
+	struct weir_memo *memo;
+	struct weir_place *newest;
+	int code;
+
+	pthread_mutex_lock(runtime->lock);
+	memo = weir_memo_take_locked(runtime, channel->ns, channel->name);
+	pthread_mutex_unlock(runtime->lock);
+	code = memo ? restore(channel, memo) : add_place(channel, channel->kind->name, NULL);
+	weir_memo_free(memo);
+	if (code)
+		return weir_fail(err, code, "channel %s/%s: %s", channel->ns, channel->name, weir_code_text(code));
+	newest = weir_channel_newest(channel);
+	if (channel->wanted)
+		return open_moving(channel, newest, err);
+	code = weir_place_open(newest, err);
+	if (!code)
+		atomic_store(&channel->current, newest);
+	return code;
+}
+
+/* What was restored and is of no use now has to be known the next time. */
+static void put_back_locked(weir_channel *channel)
+{
+	struct weir_memo *memo = weir_memo_of_locked(channel);
+
+	if (!memo)
+		return;
+	memo->next = channel->runtime->memos;
+	channel->runtime->memos = memo;
 }
 
 static void take_out_locked(struct weir_channel *channel)
@@ -103,15 +205,21 @@ static void take_out_locked(struct weir_channel *channel)
 static void end_opening(struct weir_channel *channel, bool failed)
 {
 	weir_runtime *runtime = channel->runtime;
+	bool moving;
 
 	pthread_mutex_lock(runtime->lock);
 	channel->opening = false;
-	if (failed)
+	moving = weir_mover_wanted_locked(channel);
+	if (failed) {
 		take_out_locked(channel);
+		put_back_locked(channel);
+	}
 	pthread_cond_broadcast(&runtime->changed);
 	pthread_mutex_unlock(runtime->lock);
 	if (failed)
 		channel_free(channel);
+	else if (moving)
+		weir_mover_poke(runtime);
 }
 
 /* What a driver makes of a name is its own affair; but no path, nothing that cannot be shown, nothing endless. */
@@ -131,6 +239,7 @@ int weir_channel_open(weir_runtime *runtime, const char *ns, const char *name, c
 		      struct weir_error *err)
 {
 	struct weir_channel *channel;
+	struct weir_kind *known;
 	bool found;
 	int code;
 
@@ -143,13 +252,12 @@ int weir_channel_open(weir_runtime *runtime, const char *ns, const char *name, c
 				 NAME_MAX_BYTES);
 	if (!kind)
 		kind = weir_config_kind(runtime->config, ns, name);
-	code = find_or_add(runtime, ns, name, kind, &found, &channel);
+	known = weir_kind_get(runtime, kind);
+	code = known ? find_or_add(runtime, ns, name, known, &found, &channel) : WEIR_ENOMEM;
 	if (code)
 		return weir_fail(err, code, "channel %s/%s: %s", ns, name, weir_code_text(code));
 	if (!found) {
-		code = weir_runtime_backend(runtime, kind, &channel->backend, err);
-		if (!code)
-			code = open_topic(channel, err);
+		code = open_places(channel, err);
 		end_opening(channel, code != WEIR_OK);
 	}
 	if (!code)
@@ -161,12 +269,18 @@ int weir_channel_open(weir_runtime *runtime, const char *ns, const char *name, c
 
 void weir_channel_end(weir_channel *channel)
 {
-	struct weir_backend *backend = channel->backend;
+	int64_t now = weir_clock_now_ns();
+	bool lost = false;
 
-	weir_guard_topic_close(&backend->guard, channel->topic);
-	weir_backend_forget(backend, &backend->topics, channel->topic, channel);
-	/* An event that the pump has in hand may name the channel. */
-	if (weir_backend_sync(backend, weir_clock_now_ns()))
+	for (struct weir_place *place = channel->places; place; place = place->next) {
+		weir_place_close(place, false, now);
+		lost |= place->lost;
+	}
+	if (channel->coming) {
+		weir_place_close(channel->coming, false, now);
+		lost |= channel->coming->lost;
+	}
+	if (!lost)
 		channel_free(channel);
 }
 
@@ -178,14 +292,19 @@ void weir_channel_close(weir_channel *channel)
 	if (!channel || weir_forked(channel->runtime->fork_mark))
 		return;
 	runtime = channel->runtime;
+	weir_channel_take_turn(channel);
 	pthread_mutex_lock(runtime->lock);
 	last = --channel->opens == 0 && !channel->subs;
-	if (last)
+	if (last) {
 		take_out_locked(channel);
+		put_back_locked(channel);
+	}
 	pthread_mutex_unlock(runtime->lock);
 	/* One with subscriptions is closed with the runtime. */
 	if (last)
 		weir_channel_end(channel);
+	else
+		weir_channel_give_turn(channel);
 }
 
 /* ---- what is known of it ------------------------------------------------- */
@@ -202,33 +321,61 @@ const char *weir_channel_name(const weir_channel *channel)
 
 const char *weir_channel_kind(const weir_channel *channel)
 {
-	return channel->kind;
+	const char *kind;
+
+	pthread_mutex_lock(channel->runtime->lock);
+	kind = weir_channel_newest(channel)->kind->name;
+	pthread_mutex_unlock(channel->runtime->lock);
+	return kind;
+}
+
+/* The same ones again for the same capabilities, so that there are never more than there are different ones. */
+static const struct weir_caps *lend_locked(weir_channel *channel, const struct weir_caps *caps)
+{
+	struct weir_caps_lent *lent = channel->lent;
+
+	while (lent && memcmp(&lent->caps, caps, sizeof *caps) != 0)
+		lent = lent->next;
+	if (!lent) {
+		lent = weir_mem_zalloc(1, sizeof *lent);
+		if (!lent)
+			return NULL;
+		lent->caps = *caps;
+		lent->next = channel->lent;
+		channel->lent = lent;
+	}
+	return &lent->caps;
 }
 
 const struct weir_caps *weir_channel_caps(const weir_channel *channel)
 {
-	return weir_backend_caps(channel->backend);
+	static const struct weir_caps unknown = { .size = sizeof unknown,
+						  .durability = "unknown",
+						  .durability_note = "" };
+	const struct weir_caps *caps = NULL;
+	const struct weir_place *newest;
+
+	pthread_mutex_lock(channel->runtime->lock);
+	newest = weir_channel_newest(channel);
+	if (newest->backend)
+		caps = lend_locked((weir_channel *)(uintptr_t)channel, weir_backend_caps(newest->backend));
+	else if (channel->lent)
+		caps = &channel->lent->caps;
+	pthread_mutex_unlock(channel->runtime->lock);
+	return caps ? caps : &unknown;
 }
 
 int weir_channel_ready(weir_channel *channel, struct weir_error *err)
 {
-	struct weir_backend *backend = channel->backend;
 	struct weir_error why = WEIR_ERROR_INIT;
 	int code;
 
-	if (weir_forked(backend->guard.fork_mark))
+	if (weir_forked(channel->runtime->fork_mark))
 		return weir_fail(err, WEIR_EFORKED, "channel %s/%s: %s", channel->ns, channel->name,
 				 weir_code_text(WEIR_EFORKED));
-	pthread_mutex_lock(&backend->lock);
-	code = weir_backend_ready_locked(backend, &why);
-	if (!code && channel->state.failed) {
-		code = channel->state.error.code;
-		why = channel->state.error;
-	} else if (!code && !channel->state.ready) {
-		code = weir_fail(&why, WEIR_EAGAIN, "channel %s/%s: its place on the backend is not made yet",
-				 channel->ns, channel->name);
-	}
-	pthread_mutex_unlock(&backend->lock);
+	pthread_mutex_lock(channel->runtime->lock);
+	code = weir_place_ready_locked(weir_channel_newest(channel), &why);
+	pthread_mutex_unlock(channel->runtime->lock);
 	if (code && err)
 		*err = why;
 	return code;
@@ -236,5 +383,13 @@ int weir_channel_ready(weir_channel *channel, struct weir_error *err)
 
 uint64_t weir_channel_late(const weir_channel *channel)
 {
-	return atomic_load_explicit(&channel->backend->late_persisted, memory_order_relaxed);
+	const struct weir_place *newest;
+	uint64_t late = 0;
+
+	pthread_mutex_lock(channel->runtime->lock);
+	newest = weir_channel_newest(channel);
+	if (newest->backend)
+		late = atomic_load_explicit(&newest->backend->late_persisted, memory_order_relaxed);
+	pthread_mutex_unlock(channel->runtime->lock);
+	return late;
 }

@@ -13,7 +13,7 @@ const struct weir_record *weir_delivery_record(const weir_delivery *delivery)
 
 weir_subscription *weir_delivery_subscription(const weir_delivery *delivery)
 {
-	return delivery->subscription;
+	return delivery->feed->subscription;
 }
 
 uint32_t weir_delivery_attempt(const weir_delivery *delivery)
@@ -46,13 +46,17 @@ void weir_delivery_set_user(weir_delivery *delivery, void *user)
 	delivery->user = user;
 }
 
+const struct weir_caps *weir_delivery_caps(const weir_delivery *delivery)
+{
+	return weir_backend_caps(delivery->feed->backend);
+}
+
 int weir_delivery_event(const weir_delivery *delivery, weir_event *event, struct weir_error *err)
 {
-	const struct weir_caps *caps = weir_backend_caps(delivery->subscription->backend);
+	const struct weir_caps *caps = weir_backend_caps(delivery->feed->backend);
 
 	if (delivery->flags & WEIR_MSG_DAMAGED)
-		return weir_fail(err, WEIR_ECORRUPT, "subscription %s: the record is damaged",
-				 delivery->subscription->name);
+		return weir_fail(err, WEIR_ECORRUPT, "subscription %s: the record is damaged", delivery->feed->name);
 	return weir_event_from_record(event, caps, &delivery->record, err);
 }
 
@@ -61,26 +65,26 @@ static int worse(int code, int other)
 	return code ? code : other;
 }
 
-static int driver_settle(struct weir_subscription *sub, int verb, const struct weir_token *tokens, size_t count,
-			 int64_t arg, uint16_t *codes)
+static int driver_settle(struct weir_feed *feed, int verb, const struct weir_token *tokens, size_t count, int64_t arg,
+			 uint16_t *codes)
 {
 	int code;
 
-	if (!weir_gate_enter(&sub->gate))
-		return WEIR_ECLOSED;
-	code = weir_guard_settle(&sub->backend->guard, sub->sub, verb, tokens, count, arg, codes);
-	weir_gate_leave(&sub->gate);
+	/* Of a feed that has ended: what was not settled by then comes again, to whoever reads there next. */
+	if (!weir_gate_enter(&feed->gate))
+		return atomic_load(&feed->subscription->ended) ? WEIR_ECLOSED : WEIR_ESTALE;
+	code = weir_guard_settle(&feed->backend->guard, feed->sub, verb, tokens, count, arg, codes);
+	weir_gate_leave(&feed->gate);
 	return code;
 }
 
 /* Tells the driver about up to CHUNK of them. Returns the first code that is not WEIR_OK. */
-static int settle_chunk(struct weir_subscription *sub, weir_delivery *const *deliveries, size_t count, int verb,
-			int64_t arg)
+static int settle_chunk(struct weir_feed *feed, weir_delivery *const *deliveries, size_t count, int verb, int64_t arg)
 {
 	struct weir_token tokens[CHUNK];
 	uint16_t codes[CHUNK];
 	bool stale[CHUNK];
-	size_t old = weir_subscription_find_stale(sub, deliveries, count, stale);
+	size_t old = weir_feed_find_stale(feed, deliveries, count, stale);
 	size_t live = 0;
 	int result = old ? WEIR_ESTALE : WEIR_OK;
 	int code;
@@ -89,46 +93,45 @@ static int settle_chunk(struct weir_subscription *sub, weir_delivery *const *del
 		if (!stale[i])
 			tokens[live++] = deliveries[i]->token;
 	memset(codes, 0, live * sizeof codes[0]);
-	code = live ? driver_settle(sub, verb, tokens, live, arg, codes) : WEIR_OK;
+	code = live ? driver_settle(feed, verb, tokens, live, arg, codes) : WEIR_OK;
 	for (size_t i = 0; i < live; i++) {
 		old += codes[i] == WEIR_ESTALE;
 		result = worse(result, codes[i]);
 	}
 	if (old)
-		atomic_fetch_add_explicit(&sub->stale, old, memory_order_relaxed);
+		atomic_fetch_add_explicit(&feed->stale, old, memory_order_relaxed);
 	return worse(result, code);
 }
 
-/* All are of `sub`. Gives their memory back and lets go of them, without credit. */
-static void put_back(struct weir_subscription *sub, weir_delivery *const *deliveries, size_t count)
+/* All are of `feed`. Gives their memory back and lets go of them, without credit. */
+static void put_back(struct weir_feed *feed, weir_delivery *const *deliveries, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		weir_delivery *delivery = deliveries[i];
 
 		if (delivery->lease)
-			weir_guard_release(&sub->backend->guard, delivery->lease);
+			weir_guard_release(&feed->backend->guard, delivery->lease);
 		delivery->out = false;
 		delivery->next = i + 1 < count ? deliveries[i + 1] : NULL;
 	}
-	weir_subscription_put(sub, deliveries[0], deliveries[count - 1]);
+	weir_feed_put(feed, deliveries[0], deliveries[count - 1]);
 }
 
-static int settle_run(struct weir_subscription *sub, weir_delivery *const *deliveries, size_t count, int verb,
-		      int64_t arg)
+static int settle_run(struct weir_feed *feed, weir_delivery *const *deliveries, size_t count, int verb, int64_t arg)
 {
 	int64_t bytes = 0;
 	int code = WEIR_OK;
 
 	for (size_t at = 0; at < count; at += CHUNK)
-		code =
-		    worse(code, settle_chunk(sub, deliveries + at, count - at < CHUNK ? count - at : CHUNK, verb, arg));
+		code = worse(code,
+			     settle_chunk(feed, deliveries + at, count - at < CHUNK ? count - at : CHUNK, verb, arg));
 	if (verb == WEIR_EXTEND)
 		return code;
 	for (size_t i = 0; i < count; i++)
 		bytes += deliveries[i]->bytes;
-	put_back(sub, deliveries, count);
-	weir_subscription_restock(sub, (int64_t)count, bytes);
-	weir_subscription_unref(sub, count);
+	put_back(feed, deliveries, count);
+	weir_feed_give_back(feed, (int64_t)count, bytes);
+	weir_feed_unref(feed, count);
 	return code;
 }
 
@@ -137,7 +140,7 @@ static size_t run_length(weir_delivery *const *deliveries, size_t count)
 {
 	size_t run = 0;
 
-	while (run < count && deliveries[run]->out && deliveries[run]->subscription == deliveries[0]->subscription)
+	while (run < count && deliveries[run]->out && deliveries[run]->feed == deliveries[0]->feed)
 		run++;
 	return run;
 }
@@ -146,7 +149,7 @@ int weir_delivery_settle(weir_delivery *const *deliveries, size_t count, enum we
 {
 	int code = WEIR_OK;
 
-	if (count && weir_forked(deliveries[0]->subscription->backend->guard.fork_mark))
+	if (count && weir_forked(deliveries[0]->feed->backend->guard.fork_mark))
 		return WEIR_EFORKED;
 	while (count > 0) {
 		size_t run = run_length(deliveries, count);
@@ -156,7 +159,7 @@ int weir_delivery_settle(weir_delivery *const *deliveries, size_t count, enum we
 			code = worse(code, WEIR_EINVAL);
 			run = 1;
 		} else {
-			code = worse(code, settle_run(deliveries[0]->subscription, deliveries, run, (int)verb, arg));
+			code = worse(code, settle_run(deliveries[0]->feed, deliveries, run, (int)verb, arg));
 		}
 		deliveries += run;
 		count -= run;
@@ -166,11 +169,11 @@ int weir_delivery_settle(weir_delivery *const *deliveries, size_t count, enum we
 
 void weir_delivery_free(weir_delivery *delivery)
 {
-	struct weir_subscription *sub;
+	struct weir_feed *feed;
 
 	if (!delivery || !delivery->out)
 		return;
-	sub = delivery->subscription;
-	put_back(sub, &delivery, 1);
-	weir_subscription_unref(sub, 1);
+	feed = delivery->feed;
+	put_back(feed, &delivery, 1);
+	weir_feed_unref(feed, 1);
 }

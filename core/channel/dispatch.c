@@ -189,7 +189,9 @@ void weir_dispatch_fatal(struct weir_backend *backend, const struct weir_error *
 	backend->fatal = true;
 	backend->error = why;
 	pthread_mutex_unlock(&backend->lock);
-	weir_backend_log(backend, WEIR_LOG_ERROR, "dead until Weir is restarted: %s", why.text);
+	weir_backend_log(backend, WEIR_LOG_ERROR, "its instance is dead and will be opened anew: %s", why.text);
+	atomic_store(&backend->broken, true);
+	weir_mover_poke(backend->runtime);
 }
 
 static void renew_caps(struct weir_backend *backend)
@@ -222,7 +224,7 @@ static void on_throttle(struct weir_backend *backend, const struct weir_driver_e
 	weir_backend_log(backend, WEIR_LOG_WARNING, "the backend slows Weir down: %s", why.text);
 }
 
-static void on_topic(struct weir_backend *backend, struct weir_channel *channel, const struct weir_driver_event *event)
+static void on_topic(struct weir_backend *backend, struct weir_place *place, const struct weir_driver_event *event)
 {
 	bool failed = event->type == WEIR_EV_TOPIC_FAILED;
 	struct weir_error why;
@@ -230,26 +232,27 @@ static void on_topic(struct weir_backend *backend, struct weir_channel *channel,
 	weir_guard_error(&why, event->error, event->error && event->error->code ? event->error->code : WEIR_EUNKNOWN,
 			 "the channel cannot be used on the backend");
 	pthread_mutex_lock(&backend->lock);
-	channel->state.ready = !failed;
-	channel->state.failed = failed;
-	channel->state.error = why;
+	place->state.ready = !failed;
+	place->state.failed = failed;
+	place->state.error = why;
 	pthread_mutex_unlock(&backend->lock);
 	if (failed)
-		weir_backend_log(backend, WEIR_LOG_ERROR, "channel %s/%s: %s", channel->ns, channel->name, why.text);
+		weir_backend_log(backend, WEIR_LOG_ERROR, "channel %s/%s: %s", place->channel->ns, place->channel->name,
+				 why.text);
 }
 
 /* ---- subscriptions ------------------------------------------------------- */
 
-static void touch_sub(struct weir_backend *backend, struct weir_subscription *sub)
+static void touch_sub(struct weir_backend *backend, struct weir_feed *feed)
 {
-	if (sub->touched)
+	if (feed->touched)
 		return;
-	sub->touched = true;
-	sub->next_touched = backend->touched_subs;
-	backend->touched_subs = sub;
+	feed->touched = true;
+	feed->next_touched = backend->touched_subs;
+	backend->touched_subs = feed;
 }
 
-static void set_sub_state(struct weir_subscription *sub, const struct weir_driver_event *event)
+static void set_sub_state(struct weir_feed *feed, const struct weir_driver_event *event)
 {
 	bool failed = event->type != WEIR_EV_SUB_READY;
 	int code = event->type == WEIR_EV_FENCED ? WEIR_EFENCED : WEIR_EUNKNOWN;
@@ -258,48 +261,48 @@ static void set_sub_state(struct weir_subscription *sub, const struct weir_drive
 	if (event->error && event->error->code)
 		code = event->error->code;
 	weir_guard_error(&why, event->error, code, weir_code_text(code));
-	pthread_mutex_lock(&sub->backend->lock);
-	sub->state.ready = !failed;
-	sub->state.failed = failed;
-	sub->state.error = why;
-	pthread_mutex_unlock(&sub->backend->lock);
+	pthread_mutex_lock(&feed->backend->lock);
+	feed->state.ready = !failed;
+	feed->state.failed = failed;
+	feed->state.error = why;
+	pthread_mutex_unlock(&feed->backend->lock);
 	if (failed)
-		weir_backend_log(sub->backend, WEIR_LOG_ERROR, "subscription %s: %s", sub->name, why.text);
+		weir_backend_log(feed->backend, WEIR_LOG_ERROR, "subscription %s: %s", feed->name, why.text);
 }
 
 /* An acknowledgement that the backend did not keep: the delivery comes again, as one that was settled too late does. */
-static void on_settle_failed(struct weir_subscription *sub, const struct weir_error *error)
+static void on_settle_failed(struct weir_feed *feed, const struct weir_error *error)
 {
 	int64_t now = weir_clock_now_ns();
 	struct weir_error why;
 
-	atomic_fetch_add_explicit(&sub->stale, 1, memory_order_relaxed);
-	if (now < sub->settle_quiet_ns)
+	atomic_fetch_add_explicit(&feed->stale, 1, memory_order_relaxed);
+	if (now < feed->settle_quiet_ns)
 		return;
-	sub->settle_quiet_ns = weir_clock_after_ms(now, SETTLE_LOG_MS);
+	feed->settle_quiet_ns = weir_clock_after_ms(now, SETTLE_LOG_MS);
 	weir_guard_error(&why, error, error->code, "no reason given");
-	weir_backend_log(sub->backend, WEIR_LOG_WARNING,
+	weir_backend_log(feed->backend, WEIR_LOG_WARNING,
 			 "subscription %s: the backend has not kept an acknowledgement, the event will come again: %s",
-			 sub->name, why.text);
+			 feed->name, why.text);
 }
 
-static bool on_sub(struct weir_backend *backend, struct weir_subscription *sub, const struct weir_driver_event *event)
+static bool on_sub(struct weir_backend *backend, struct weir_feed *feed, const struct weir_driver_event *event)
 {
 	if (event->type == WEIR_EV_DELIVER) {
-		if (!weir_subscription_arrive(sub, event))
+		if (!weir_feed_arrive(feed, event))
 			return false;
-		touch_sub(backend, sub);
+		touch_sub(backend, feed);
 		return true;
 	}
-	if (event->type == WEIR_EV_REVOKED && !weir_subscription_revoke(sub, event->partition, event->token.epoch))
+	if (event->type == WEIR_EV_REVOKED && !weir_feed_revoke(feed, event->partition, event->token.epoch))
 		return false;
 	if (event->type == WEIR_EV_SUB_READY || event->type == WEIR_EV_SUB_FAILED || event->type == WEIR_EV_FENCED)
-		set_sub_state(sub, event);
+		set_sub_state(feed, event);
 	if (event->type == WEIR_EV_SETTLED && event->error)
-		on_settle_failed(sub, event->error);
+		on_settle_failed(feed, event->error);
 	/* In the order in which things happened: first what was delivered before. */
-	weir_subscription_flush(sub, backend->out);
-	weir_subscription_notify(sub, event);
+	weir_feed_flush(feed, backend->out);
+	weir_feed_notify(feed, event);
 	return true;
 }
 
@@ -411,11 +414,11 @@ void weir_dispatch_flush(struct weir_backend *backend)
 		flush_lane(lane);
 	}
 	while (backend->touched_subs) {
-		struct weir_subscription *sub = backend->touched_subs;
+		struct weir_feed *feed = backend->touched_subs;
 
-		backend->touched_subs = sub->next_touched;
-		sub->touched = false;
-		weir_subscription_flush(sub, backend->out);
+		backend->touched_subs = feed->next_touched;
+		feed->touched = false;
+		weir_feed_flush(feed, backend->out);
 	}
 }
 

@@ -37,3 +37,11 @@ bool weir_gate_wait(struct weir_gate *gate, int64_t deadline_ns)
 			return is_empty(gate);
 	return true;
 }
+
+void weir_gate_open(struct weir_gate *gate)
+{
+	/* Posts of callers that were refused are not waited for: no more of them than needed should be left. */
+	while (sem_trywait(&gate->left) == 0)
+		;
+	atomic_fetch_and(&gate->inside, ~WEIR_GATE_SHUT);
+}

@@ -24,6 +24,8 @@ void weir_gate_fini(struct weir_gate *gate);
 bool weir_gate_shut(struct weir_gate *gate);
 /* After shutting. False: somebody is still inside at deadline_ns. */
 bool weir_gate_wait(struct weir_gate *gate, int64_t deadline_ns);
+/* Undoes shutting. */
+void weir_gate_open(struct weir_gate *gate);
 
 static inline void weir_gate_leave(struct weir_gate *gate)
 {

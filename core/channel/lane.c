@@ -213,3 +213,17 @@ uint64_t weir_lane_pending(const struct weir_lane *lane)
 
 	return taken > finished ? taken - finished : 0;
 }
+
+bool weir_lane_pending_until(const struct weir_lane *lane, int64_t deadline_ns)
+{
+	uint32_t slots = atomic_load_explicit(&lane->slots, memory_order_acquire);
+
+	for (uint32_t i = 0; i < slots; i++) {
+		const struct weir_slot *slot = slot_at(lane, i);
+
+		if ((atomic_load_explicit(&slot->word, memory_order_acquire) & STATES) == PENDING &&
+		    atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed) <= deadline_ns)
+			return true;
+	}
+	return false;
+}

@@ -111,5 +111,7 @@ int64_t weir_lane_expire(struct weir_lane *lane, int64_t before_ns, weir_lane_ex
 
 /* Publishes that the publisher has not been told the outcome of. Any thread; a moment's view. */
 uint64_t weir_lane_pending(const struct weir_lane *lane);
+/* Whether one of them has a deadline that is not behind `deadline_ns`. Any thread. */
+bool weir_lane_pending_until(const struct weir_lane *lane, int64_t deadline_ns);
 
 #endif

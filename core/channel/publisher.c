@@ -127,6 +127,23 @@ static int attach_locked(weir_publisher *publisher, struct weir_backend *backend
 	return WEIR_OK;
 }
 
+/* Those of backends that were closed since: all that they had under way has been told. */
+static void drop_old_lanes(weir_publisher *publisher)
+{
+	struct weir_lane **at = &publisher->lanes;
+
+	while (*at) {
+		struct weir_lane *lane = *at;
+
+		if (!atomic_load(&lane->backend->over) || weir_lane_pending(lane) != 0) {
+			at = &lane->next;
+			continue;
+		}
+		*at = lane->next;
+		detach(lane);
+	}
+}
+
 int weir_publisher_lane(weir_publisher *publisher, struct weir_backend *backend, struct weir_lane **ret)
 {
 	struct weir_lane *lane;
@@ -137,6 +154,7 @@ int weir_publisher_lane(weir_publisher *publisher, struct weir_backend *backend,
 			*ret = lane;
 			return WEIR_OK;
 		}
+	drop_old_lanes(publisher);
 	pthread_mutex_lock(&backend->lanes_lock);
 	code = attach_locked(publisher, backend, ret);
 	pthread_mutex_unlock(&backend->lanes_lock);
@@ -152,6 +170,7 @@ int weir_publisher_lane(weir_publisher *publisher, struct weir_backend *backend,
 
 struct job {
 	weir_channel *channel;
+	const struct weir_place *place;
 	struct weir_lane *lane;
 	const struct weir_caps *caps;
 	int64_t now_ns;
@@ -182,7 +201,7 @@ static int prepare(const struct job *job, const struct weir_publish_item *item, 
 				 code == WEIR_EAGAIN ? "too many publishes are under way" : weir_code_text(code));
 	row->size = sizeof *row;
 	row->flags = 0;
-	row->topic = job->channel->topic;
+	row->topic = job->place->topic;
 	row->deadline_ns = job->deadline_ns;
 	return WEIR_OK;
 }
@@ -239,18 +258,17 @@ static int publish_chunk(const struct job *job, const struct weir_publish_item *
 	return code;
 }
 
-static int start_job(weir_channel *channel, weir_publisher *publisher, size_t count, int atomic, struct job *job,
-		     struct weir_error *err)
+static int start_job(weir_channel *channel, const struct weir_place *place, weir_publisher *publisher, size_t count,
+		     int atomic, struct job *job, struct weir_error *err)
 {
-	struct weir_backend *backend = channel->backend;
+	struct weir_backend *backend = place->backend;
 	int code;
 
-	if (weir_forked(backend->guard.fork_mark))
-		return weir_fail(err, WEIR_EFORKED, "channel %s/%s: %s", channel->ns, channel->name,
-				 weir_code_text(WEIR_EFORKED));
+	job->lane = NULL;
 	if (atomic_load_explicit(&backend->draining, memory_order_relaxed))
 		return weir_fail(err, WEIR_ECLOSED, "channel %s/%s: closing", channel->ns, channel->name);
 	job->channel = channel;
+	job->place = place;
 	job->caps = weir_backend_caps(backend);
 	job->atomic = atomic && count > 1 && (job->caps->bits & WEIR_CAP_BIT(WEIR_CAP_ATOMIC_BATCH));
 	job->now_ns = weir_clock_now_ns();
@@ -263,22 +281,40 @@ static int start_job(weir_channel *channel, weir_publisher *publisher, size_t co
 	return code;
 }
 
-int weir_channel_publish(weir_channel *channel, weir_publisher *publisher, const struct weir_publish_item *items,
-			 size_t count, int atomic, size_t *accepted, struct weir_error *err)
+static int publish_to(weir_channel *channel, const struct weir_place *place, weir_publisher *publisher,
+		      const struct weir_publish_item *items, size_t count, int atomic, size_t *accepted,
+		      struct weir_error *err)
 {
 	struct job job;
-	int code = start_job(channel, publisher, count, atomic, &job, err);
+	int code = start_job(channel, place, publisher, count, atomic, &job, err);
 
-	*accepted = 0;
-	if (code)
-		return code;
 	while (!code && *accepted < count) {
 		size_t left = count - *accepted, taken;
 
 		code = publish_chunk(&job, items + *accepted, job.atomic || left < CHUNK ? left : CHUNK, &taken, err);
 		*accepted += taken;
 	}
-	if (coarse_now_ns() - job.now_ns > BLOCKED_MS * WEIR_NS_PER_MS)
+	if (job.lane && coarse_now_ns() - job.now_ns > BLOCKED_MS * WEIR_NS_PER_MS)
 		weir_backend_breach(job.lane->backend, WEIR_BREACH_BLOCKED);
+	return code;
+}
+
+int weir_channel_publish(weir_channel *channel, weir_publisher *publisher, const struct weir_publish_item *items,
+			 size_t count, int atomic, size_t *accepted, struct weir_error *err)
+{
+	const struct weir_place *place;
+	struct weir_gate *gate;
+	int code;
+
+	*accepted = 0;
+	if (weir_forked(channel->runtime->fork_mark))
+		return weir_fail(err, WEIR_EFORKED, "channel %s/%s: %s", channel->ns, channel->name,
+				 weir_code_text(WEIR_EFORKED));
+	place = weir_channel_enter(channel, &gate);
+	if (!place)
+		return weir_fail(err, WEIR_EUNAVAIL, "channel %s/%s: its backend is being opened", channel->ns,
+				 channel->name);
+	code = publish_to(channel, place, publisher, items, count, atomic, accepted, err);
+	weir_gate_leave(gate);
 	return code;
 }

@@ -52,13 +52,13 @@ static void hand_out_held(struct weir_backend *backend)
 		return;
 	pthread_mutex_lock(&backend->map_lock);
 	for (size_t i = 0; i < backend->subs.size; i++) {
-		struct weir_subscription *sub = backend->subs.rows[i].value;
+		struct weir_feed *feed = backend->subs.rows[i].value;
 
-		if (!sub || sub->touched)
+		if (!feed || feed->touched)
 			continue;
-		sub->touched = true;
-		sub->next_touched = backend->touched_subs;
-		backend->touched_subs = sub;
+		feed->touched = true;
+		feed->next_touched = backend->touched_subs;
+		backend->touched_subs = feed;
 	}
 	pthread_mutex_unlock(&backend->map_lock);
 }
@@ -192,6 +192,7 @@ static void pump_close(struct weir_backend *backend)
 	if (!code)
 		weir_guard_close(&backend->guard, backend->close_deadline_ns, WEIR_CLOSE_FLUSH, &error);
 	set_stage(backend, WEIR_STAGE_CLOSED, &error);
+	atomic_store(&backend->over, true);
 }
 
 static void say_gone(struct weir_backend *backend)

@@ -1,81 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Subscribing, closing, and what goes out to the receiver when. credit.c has the account. */
+/* Subscriptions as receivers know them: one handle, whichever backends its deliveries come from. */
 #include "channel/internal.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "channel/fork.h"
-
-enum { MIN_WINDOW = 1, HELD_MAX_MIN = 256, CALL_GRACE_MS = 500 };
-
-/* ---- pool ---------------------------------------------------------------- */
-
-static bool pool_grow(struct weir_subscription *sub)
-{
-	struct weir_pool_chunk *chunk = weir_mem_zalloc(1, sizeof *chunk);
-
-	if (!chunk)
-		return false;
-	chunk->next = sub->chunks;
-	sub->chunks = chunk;
-	for (size_t i = 0; i < WEIR_POOL_CHUNK; i++) {
-		chunk->deliveries[i].subscription = sub;
-		chunk->deliveries[i].next = sub->free;
-		sub->free = &chunk->deliveries[i];
-	}
-	return true;
-}
-
-/* The pump only. */
-static struct weir_delivery *pool_get(struct weir_subscription *sub)
-{
-	struct weir_delivery *delivery;
-
-	if (!sub->free)
-		sub->free = atomic_exchange_explicit(&sub->freed, NULL, memory_order_acquire);
-	if (!sub->free && !pool_grow(sub))
-		return NULL;
-	delivery = sub->free;
-	sub->free = delivery->next;
-	return delivery;
-}
-
-void weir_subscription_put(struct weir_subscription *sub, struct weir_delivery *first, struct weir_delivery *last)
-{
-	struct weir_delivery *head = atomic_load_explicit(&sub->freed, memory_order_relaxed);
-
-	/* Only ever taken as a whole, so that the head cannot come back under our feet. */
-	do
-		last->next = head;
-	while (!atomic_compare_exchange_weak_explicit(&sub->freed, &head, first, memory_order_release,
-						      memory_order_relaxed));
-}
+#include "channel/runtime.h"
 
 /* ---- life ---------------------------------------------------------------- */
 
-static void sub_free(struct weir_subscription *sub)
+void weir_subscription_ref(struct weir_subscription *sub)
 {
-	struct weir_backend *backend = sub->backend;
+	atomic_fetch_add_explicit(&sub->refs, 1, memory_order_relaxed);
+}
 
-	while (sub->chunks) {
-		struct weir_pool_chunk *chunk = sub->chunks;
-
-		sub->chunks = chunk->next;
-		weir_mem_free(chunk);
-	}
-	pthread_mutex_destroy(&sub->lock);
-	weir_gate_fini(&sub->gate);
-	weir_mem_free(sub->revoked);
+void weir_subscription_unref(struct weir_subscription *sub)
+{
+	if (atomic_fetch_sub_explicit(&sub->refs, 1, memory_order_acq_rel) != 1)
+		return;
 	weir_mem_free(sub->name);
 	weir_mem_free(sub->uid);
 	weir_mem_free(sub);
-	weir_backend_unref(backend);
-}
-
-void weir_subscription_unref(struct weir_subscription *sub, uint64_t count)
-{
-	if (atomic_fetch_sub_explicit(&sub->refs, count, memory_order_acq_rel) == count)
-		sub_free(sub);
 }
 
 static struct weir_subscription *sub_new(weir_channel *channel, const struct weir_subscription_spec *spec)
@@ -85,90 +31,215 @@ static struct weir_subscription *sub_new(weir_channel *channel, const struct wei
 	if (!sub)
 		return NULL;
 	atomic_init(&sub->refs, 1);
-	pthread_mutex_init(&sub->lock, NULL);
-	weir_gate_init(&sub->gate);
-	weir_backend_ref(channel->backend);
-	sub->backend = channel->backend;
 	sub->channel = channel;
-	sub->deliver = spec->deliver;
-	sub->notice = spec->notice;
-	sub->ctx = spec->ctx;
-	sub->ephemeral = spec->flags & WEIR_SUB_EPHEMERAL;
-	sub->window = spec->window < MIN_WINDOW ? MIN_WINDOW : spec->window;
-	sub->window_bytes = spec->window_bytes > INT64_MAX / 2 ? 0 : spec->window_bytes;
-	sub->arrived_end = &sub->arrived;
-	sub->held_end = &sub->held;
 	sub->name = weir_mem_strdup(spec->name);
 	sub->uid = weir_mem_strdup(spec->uid ? spec->uid : spec->name);
-	if (!sub->name || !sub->uid) {
-		weir_subscription_unref(sub, 1);
-		return NULL;
-	}
-	return sub;
+	sub->spec = *spec;
+	sub->spec.name = sub->name;
+	sub->spec.uid = sub->uid;
+	sub->spec.window = spec->window ? spec->window : 1;
+	sub->spec.window_bytes = spec->window_bytes > INT64_MAX / 2 ? 0 : spec->window_bytes;
+	if (sub->name && sub->uid)
+		return sub;
+	weir_subscription_unref(sub);
+	return NULL;
 }
 
-static int driver_subscribe(struct weir_subscription *sub, const struct weir_subscription_spec *spec,
-			    struct weir_error *err)
+/* ---- feeds ---------------------------------------------------------------- */
+
+struct weir_feed *weir_subscription_feed(struct weir_subscription *sub, const struct weir_place *place)
 {
-	struct weir_backend *backend = sub->backend;
-	struct weir_sub_spec driver_spec = {
-		.size = sizeof driver_spec,
-		.start = (uint32_t)spec->start,
-		.start_value = spec->start_value,
-		.name = sub->name,
-		.uid = sub->uid,
-		.ack_wait_ms = spec->ack_wait_ms,
-		.max_unsettled = sub->window,
-	};
+	struct weir_feed *feed = sub->feeds;
+
+	while (feed && feed->place != place)
+		feed = feed->next;
+	return feed;
+}
+
+bool weir_subscription_concerns(const struct weir_subscription *sub, const struct weir_place *place)
+{
+	if (!place->next)
+		return true;
+	return !(sub->spec.flags & WEIR_SUB_EPHEMERAL) && weir_uid_has(place->undrained, sub->uid);
+}
+
+const struct weir_place *weir_subscription_first(const struct weir_subscription *sub)
+{
+	const struct weir_place *place = sub->channel->places;
+
+	while (place && !weir_subscription_concerns(sub, place))
+		place = place->next;
+	return place;
+}
+
+int weir_subscription_add_feed(struct weir_subscription *sub, struct weir_place *place, struct weir_error *err)
+{
+	pthread_mutex_t *lock = place->channel->runtime->lock;
+	struct weir_feed *feed;
 	int code;
 
-	driver_spec.flags = spec->flags & WEIR_SUB_ORDERED;
-	if (weir_backend_caps(backend)->bits & WEIR_CAP_BIT(WEIR_CAP_EPHEMERAL))
-		driver_spec.flags |= spec->flags & WEIR_SUB_EPHEMERAL;
-	weir_backend_begin_opening(backend);
-	code = weir_guard_subscribe(&backend->guard, sub->channel->topic, &driver_spec, &sub->sub, err);
-	if (weir_backend_end_opening(backend, &backend->subs, sub->sub, code ? NULL : sub)) {
-		weir_guard_unsubscribe(&backend->guard, sub->sub, 1, weir_clock_now_ns(), NULL);
-		code = weir_fail(err, WEIR_ENOMEM, "subscription %s: %s", sub->name, weir_code_text(WEIR_ENOMEM));
-	}
-	return code;
+	if (weir_subscription_feed(sub, place))
+		return WEIR_OK;
+	code = weir_feed_new(sub, place, &feed, err);
+	if (code)
+		return code;
+	pthread_mutex_lock(lock);
+	feed->next = sub->feeds;
+	sub->feeds = feed;
+	pthread_mutex_unlock(lock);
+	return WEIR_OK;
 }
+
+/* Its deliveries come from somewhere else than before. */
+static void tell_changed(struct weir_subscription *sub)
+{
+	const struct weir_notice notice = { .type = WEIR_EV_CAPS_CHANGED };
+
+	if (sub->spec.notice)
+		sub->spec.notice(sub->spec.ctx, &notice);
+}
+
+void weir_subscription_activate(struct weir_subscription *sub)
+{
+	const struct weir_place *place = weir_subscription_first(sub);
+	struct weir_feed *feed, *ghost = sub->ghost;
+
+	feed = place ? weir_subscription_feed(sub, place) : NULL;
+	if (!feed || atomic_load(&feed->active))
+		return;
+	if (sub->was_active)
+		tell_changed(sub);
+	sub->was_active = true;
+	sub->ghost = NULL;
+	weir_feed_activate(feed, ghost);
+	if (ghost)
+		weir_feed_unref(ghost, 1);
+}
+
+static void unlink_feed(struct weir_subscription *sub, struct weir_feed *feed)
+{
+	pthread_mutex_t *lock = sub->channel->runtime->lock;
+	struct weir_feed **at;
+
+	pthread_mutex_lock(lock);
+	for (at = &sub->feeds; *at != feed; at = &(*at)->next)
+		;
+	*at = feed->next;
+	pthread_mutex_unlock(lock);
+}
+
+void weir_subscription_end_feed(struct weir_subscription *sub, struct weir_feed *feed, int keep, bool haunts,
+				int64_t deadline_ns)
+{
+	struct weir_error why = WEIR_ERROR_INIT;
+	int code;
+
+	unlink_feed(sub, feed);
+	if (haunts && atomic_load(&feed->active)) {
+		atomic_fetch_add_explicit(&feed->refs, 1, memory_order_relaxed);
+		sub->ghost = feed;
+	}
+	code = weir_feed_end(feed, keep, deadline_ns, &why);
+	if (code && !atomic_load(&feed->backend->broken))
+		weir_runtime_log(sub->channel->runtime, WEIR_LOG_WARNING, "subscription %s: leaving %s: %s", sub->name,
+				 feed->backend->kind, why.text);
+}
+
+/* ---- subscribing ------------------------------------------------------------ */
 
 static int join_channel(weir_channel *channel, struct weir_subscription *sub, struct weir_error *err)
 {
 	weir_runtime *runtime = channel->runtime;
-	bool closing;
+	bool ephemeral = sub->spec.flags & WEIR_SUB_EPHEMERAL;
+	int code = WEIR_OK;
 
 	pthread_mutex_lock(runtime->lock);
-	closing = runtime->closing;
-	if (!closing) {
+	if (runtime->closing)
+		code = WEIR_ECLOSED;
+	else if (!ephemeral && !weir_uid_add(&channel->uids, sub->uid))
+		code = WEIR_ENOMEM;
+	if (!code) {
 		sub->next = channel->subs;
 		channel->subs = sub;
 	}
 	pthread_mutex_unlock(runtime->lock);
-	return closing ? weir_fail(err, WEIR_ECLOSED, "subscription %s: closing", sub->name) : WEIR_OK;
+	return code ? weir_fail(err, code, "subscription %s: %s", sub->name,
+				code == WEIR_ECLOSED ? "closing" : weir_code_text(code))
+		    : WEIR_OK;
 }
 
 static void leave_channel(struct weir_subscription *sub)
 {
-	pthread_mutex_t *lock = sub->channel->runtime->lock;
+	weir_channel *channel = sub->channel;
+	pthread_mutex_t *lock = channel->runtime->lock;
 	struct weir_subscription **at;
 
 	pthread_mutex_lock(lock);
-	for (at = &sub->channel->subs; *at && *at != sub; at = &(*at)->next)
+	for (at = &channel->subs; *at && *at != sub; at = &(*at)->next)
 		;
 	if (*at)
 		*at = sub->next;
 	pthread_mutex_unlock(lock);
 }
 
+static int add_feeds(weir_channel *channel, struct weir_subscription *sub, struct weir_error *err)
+{
+	int code = WEIR_OK;
+
+	for (struct weir_place *place = channel->places; place && !code; place = place->next)
+		if (place->backend && weir_subscription_concerns(sub, place))
+			code = weir_subscription_add_feed(sub, place, err);
+	if (!code && channel->coming && channel->coming->backend)
+		code = weir_subscription_add_feed(sub, channel->coming, err);
+	return code;
+}
+
+static void end_all_feeds(struct weir_subscription *sub, int keep, int64_t deadline_ns, int *code,
+			  struct weir_error *err)
+{
+	struct weir_error why = WEIR_ERROR_INIT;
+
+	while (sub->feeds) {
+		struct weir_feed *feed = sub->feeds;
+		int other;
+
+		unlink_feed(sub, feed);
+		other = weir_feed_end(feed, keep, deadline_ns, &why);
+		if (other && !*code) {
+			*code = other;
+			if (err)
+				*err = why;
+		}
+	}
+}
+
+static int subscribe(weir_channel *channel, struct weir_subscription *sub, weir_subscription **ret, bool *new_uid,
+		     struct weir_error *err)
+{
+	int code = add_feeds(channel, sub, err);
+	int ignored = WEIR_OK;
+
+	*new_uid = !(sub->spec.flags & WEIR_SUB_EPHEMERAL) && !weir_uid_has(channel->uids, sub->uid);
+	if (!code)
+		code = join_channel(channel, sub, err);
+	if (code) {
+		end_all_feeds(sub, 1, weir_clock_now_ns(), &ignored, NULL);
+		return code;
+	}
+	/* First: the receiver may be called at once. */
+	*ret = sub;
+	weir_subscription_activate(sub);
+	return WEIR_OK;
+}
+
 int weir_channel_subscribe(weir_channel *channel, const struct weir_subscription_spec *spec, weir_subscription **ret,
 			   struct weir_error *err)
 {
 	struct weir_subscription *sub;
+	bool new_uid;
 	int code;
 
-	if (weir_forked(channel->backend->guard.fork_mark))
+	if (weir_forked(channel->runtime->fork_mark))
 		return weir_fail(err, WEIR_EFORKED, "channel %s/%s: %s", channel->ns, channel->name,
 				 weir_code_text(WEIR_EFORKED));
 	if (!spec->name || !spec->deliver)
@@ -177,208 +248,168 @@ int weir_channel_subscribe(weir_channel *channel, const struct weir_subscription
 	sub = sub_new(channel, spec);
 	if (!sub)
 		return weir_fail(err, WEIR_ENOMEM, "subscription %s: %s", spec->name, weir_code_text(WEIR_ENOMEM));
-	code = driver_subscribe(sub, spec, err);
-	if (code) {
-		weir_subscription_unref(sub, 1);
-		return code;
-	}
-	/* One of our own: a runtime that closes at this moment closes the subscription. */
-	atomic_fetch_add_explicit(&sub->refs, 1, memory_order_relaxed);
-	code = join_channel(channel, sub, err);
-	if (code) {
-		weir_subscription_end(sub, 1, weir_clock_now_ns(), NULL);
-	} else {
-		*ret = sub;
-		weir_subscription_restock(sub, sub->window,
-					  sub->window_bytes ? (int64_t)sub->window_bytes : INT64_MAX / 2);
-	}
-	weir_subscription_unref(sub, 1);
+	weir_channel_take_turn(channel);
+	code = subscribe(channel, sub, ret, &new_uid, err);
+	weir_channel_give_turn(channel);
+	if (code)
+		weir_subscription_unref(sub);
+	else if (new_uid)
+		weir_mover_note(channel->runtime);
 	return code;
-}
-
-static void drop_held(struct weir_subscription *sub)
-{
-	struct weir_delivery *delivery = sub->held;
-
-	for (; delivery; delivery = delivery->next)
-		if (delivery->lease)
-			weir_guard_release(&sub->backend->guard, delivery->lease);
-	sub->held = NULL;
-	sub->held_end = &sub->held;
-	sub->held_count = 0;
 }
 
 int weir_subscription_end(struct weir_subscription *sub, int keep, int64_t deadline_ns, struct weir_error *err)
 {
-	struct weir_backend *backend = sub->backend;
-	int code;
+	struct weir_feed *ghost = sub->ghost;
+	int code = WEIR_OK;
 
-	pthread_mutex_lock(&sub->lock);
-	sub->closing = true;
-	pthread_mutex_unlock(&sub->lock);
-	weir_gate_shut(&sub->gate);
-	if (!weir_gate_wait(&sub->gate, weir_clock_after_ms(deadline_ns, CALL_GRACE_MS)))
-		return weir_fail(err, WEIR_ETIMEDOUT, "subscription %s: a call into the driver does not return",
-				 sub->name);
-	code = weir_guard_unsubscribe(&backend->guard, sub->sub, keep && !sub->ephemeral, deadline_ns, err);
-	/* What the pump polled before is about this subscription; afterwards nothing is. */
-	if (!weir_backend_sync(backend, deadline_ns))
-		return weir_fail(err, WEIR_ETIMEDOUT, "subscription %s: a callback does not return", sub->name);
-	weir_backend_forget(backend, &backend->subs, sub->sub, sub);
-	/* The pump may be going through the map at this moment, for what is held back. */
-	if (!weir_backend_sync(backend, deadline_ns))
-		return weir_fail(err, WEIR_ETIMEDOUT, "subscription %s: a callback does not return", sub->name);
-	drop_held(sub);
-	weir_subscription_unref(sub, 1);
+	atomic_store(&sub->ended, true);
+	end_all_feeds(sub, keep, deadline_ns, &code, err);
+	sub->ghost = NULL;
+	if (ghost)
+		weir_feed_unref(ghost, 1);
+	weir_subscription_unref(sub);
 	return code;
+}
+
+/* It is forgotten: nothing is left for it anywhere. */
+static void forget_uid(weir_channel *channel, const char *uid)
+{
+	pthread_mutex_lock(channel->runtime->lock);
+	weir_uid_remove(&channel->uids, uid);
+	for (struct weir_place *place = channel->places; place; place = place->next)
+		weir_uid_remove(&place->undrained, uid);
+	pthread_mutex_unlock(channel->runtime->lock);
 }
 
 int weir_subscription_close(weir_subscription *sub, int keep, int64_t deadline_ns, struct weir_error *err)
 {
-	if (weir_forked(sub->backend->guard.fork_mark))
+	weir_channel *channel = sub->channel;
+	bool forgets = !keep && !(sub->spec.flags & WEIR_SUB_EPHEMERAL);
+	int code;
+
+	if (weir_forked(channel->runtime->fork_mark))
 		return weir_fail(err, WEIR_EFORKED, "subscription %s: %s", sub->name, weir_code_text(WEIR_EFORKED));
-	if (weir_backend_on_pump(sub->backend))
+	if (weir_runtime_on_pump(channel->runtime))
 		return weir_fail(err, WEIR_EINVAL, "subscription %s: cannot be closed from a callback", sub->name);
+	weir_channel_take_turn(channel);
 	leave_channel(sub);
-	return weir_subscription_end(sub, keep, deadline_ns, err);
+	if (forgets)
+		forget_uid(channel, sub->uid);
+	code = weir_subscription_end(sub, keep, deadline_ns, err);
+	weir_channel_give_turn(channel);
+	if (forgets)
+		weir_mover_note(channel->runtime);
+	return code;
 }
 
-/* ---- arrivals: the pump -------------------------------------------------- */
+/* ---- what is known of it ------------------------------------------------------ */
 
-static int64_t record_bytes(const struct weir_record *record)
+/* The feed that deliveries come from now, or *place, which is not open. With a reference. */
+static struct weir_feed *feed_now(struct weir_subscription *sub, struct weir_error *why)
 {
-	size_t bytes = record->key.len + record->body.len;
+	weir_runtime *runtime = sub->channel->runtime;
+	const struct weir_place *place;
+	struct weir_feed *feed = NULL;
 
-	for (uint32_t i = 0; i < record->header_count; i++)
-		bytes += record->headers[i].name.len + record->headers[i].value.len;
-	return (int64_t)bytes;
+	pthread_mutex_lock(runtime->lock);
+	place = weir_subscription_first(sub);
+	if (place)
+		feed = weir_subscription_feed(sub, place);
+	if (feed)
+		atomic_fetch_add_explicit(&feed->refs, 1, memory_order_relaxed);
+	else if (!place || weir_place_ready_locked(place, why) == WEIR_OK)
+		weir_fail(why, WEIR_EAGAIN, "subscription %s: it is being made", sub->name);
+	pthread_mutex_unlock(runtime->lock);
+	return feed;
 }
 
-bool weir_subscription_arrive(struct weir_subscription *sub, const struct weir_driver_event *event)
+int weir_subscription_ready(weir_subscription *sub, struct weir_error *err)
 {
-	size_t max = sub->window > HELD_MAX_MIN ? sub->window : HELD_MAX_MIN;
-	struct weir_delivery *delivery;
+	struct weir_error why = WEIR_ERROR_INIT;
+	struct weir_feed *feed;
+	int code;
 
-	/* A driver that takes no notice of credit has to keep the rest itself. */
-	if (sub->held_count + sub->arrived_count >= max + sub->window)
-		return false;
-	delivery = pool_get(sub);
-	if (!delivery)
-		return false;
-	delivery->next = NULL;
-	delivery->record = event->record;
-	delivery->token = event->token;
-	delivery->lease = event->lease;
-	delivery->user = NULL;
-	delivery->position = event->position;
-	delivery->time_ms = event->time_ms;
-	delivery->bytes = sub->window_bytes ? record_bytes(&event->record) : 0;
-	delivery->attempt = event->attempt ? event->attempt : 1;
-	delivery->flags = event->flags;
-	delivery->partition = event->partition;
-	*sub->arrived_end = delivery;
-	sub->arrived_end = &delivery->next;
-	sub->arrived_count++;
-	if (delivery->attempt > 1 || (event->flags & WEIR_MSG_REDELIVERED))
-		atomic_fetch_add_explicit(&sub->redelivered, 1, memory_order_relaxed);
-	return true;
-}
-
-/* Books what arrived against the credit. Returns how many there was no credit for. */
-static uint64_t book_locked(struct weir_subscription *sub)
-{
-	uint64_t beyond = 0;
-
-	for (const struct weir_delivery *d = sub->arrived; d; d = d->next) {
-		bool paid = sub->credit > 0 && (!sub->window_bytes || sub->credit_bytes > 0);
-
-		sub->credit_bytes -= d->bytes;
-		if (paid)
-			sub->credit--;
-		else
-			beyond++;
+	if (weir_forked(sub->channel->runtime->fork_mark))
+		return weir_fail(err, WEIR_EFORKED, "subscription %s: %s", sub->name, weir_code_text(WEIR_EFORKED));
+	feed = feed_now(sub, &why);
+	if (feed) {
+		code = weir_feed_ready(feed, &why);
+		weir_feed_unref(feed, 1);
+	} else {
+		code = why.code;
 	}
-	sub->debt += beyond;
-	return beyond;
+	if (code && err)
+		*err = why;
+	return code;
 }
 
-/* Moves what arrived behind what is held. Returns how many may go out now; SIZE_MAX: it is closing. */
-static size_t admit(struct weir_subscription *sub)
-{
-	uint64_t beyond;
-	size_t allowed;
+enum { FEEDS_MAX = 16 };
 
-	pthread_mutex_lock(&sub->lock);
-	beyond = book_locked(sub);
-	*sub->held_end = sub->arrived;
-	if (sub->arrived)
-		sub->held_end = sub->arrived_end;
-	sub->held_count += sub->arrived_count;
-	allowed = sub->closing ? SIZE_MAX : sub->paused ? 0 : sub->held_count - (size_t)sub->debt;
-	pthread_mutex_unlock(&sub->lock);
-	sub->arrived = NULL;
-	sub->arrived_end = &sub->arrived;
-	sub->arrived_count = 0;
-	if (beyond) {
-		atomic_fetch_add_explicit(&sub->overrun, beyond, memory_order_relaxed);
-		weir_backend_breach(sub->backend, WEIR_BREACH_CREDIT);
-	}
-	return allowed;
-}
-
-static size_t take_held(struct weir_subscription *sub, weir_delivery **out, size_t max)
+/* All of them, with references, so that drivers may be asked without a lock. */
+static size_t take_feeds(struct weir_subscription *sub, struct weir_feed **ret)
 {
+	pthread_mutex_t *lock = sub->channel->runtime->lock;
 	size_t count = 0;
 
-	while (sub->held && count < max) {
-		struct weir_delivery *delivery = sub->held;
-
-		sub->held = delivery->next;
-		delivery->out = true;
-		out[count++] = delivery;
+	pthread_mutex_lock(lock);
+	for (struct weir_feed *feed = sub->feeds; feed && count < FEEDS_MAX; feed = feed->next) {
+		atomic_fetch_add_explicit(&feed->refs, 1, memory_order_relaxed);
+		ret[count++] = feed;
 	}
-	if (!sub->held)
-		sub->held_end = &sub->held;
-	sub->held_count -= count;
+	pthread_mutex_unlock(lock);
 	return count;
 }
 
-void weir_subscription_flush(struct weir_subscription *sub, weir_delivery **out)
+static void add_stats(struct weir_sub_stats *sum, const struct weir_sub_stats *more)
 {
-	size_t allowed;
-
-	if (!sub->arrived && !sub->held)
-		return;
-	allowed = admit(sub);
-	if (allowed == SIZE_MAX) {
-		/* Nobody wants them any more: they stay unsettled. */
-		drop_held(sub);
-		return;
-	}
-	while (allowed > 0) {
-		size_t count = take_held(sub, out, allowed < WEIR_PUMP_BATCH ? allowed : WEIR_PUMP_BATCH);
-
-		atomic_fetch_add_explicit(&sub->refs, count, memory_order_relaxed);
-		sub->deliver(sub->ctx, out, count);
-		allowed -= count;
-	}
+	sum->lag = sum->lag == UINT64_MAX || more->lag == UINT64_MAX ? UINT64_MAX : sum->lag + more->lag;
+	sum->unsettled += more->unsettled;
+	sum->redelivered += more->redelivered;
+	if (more->oldest_ms > sum->oldest_ms)
+		sum->oldest_ms = more->oldest_ms;
+	if (more->lag_ns && (!sum->lag_ns || more->lag_ns < sum->lag_ns))
+		sum->lag_ns = more->lag_ns;
 }
 
-void weir_subscription_notify(struct weir_subscription *sub, const struct weir_driver_event *event)
+int weir_subscription_stats(weir_subscription *sub, struct weir_sub_stats *ret)
 {
-	struct weir_notice notice = { event->type, event->partition, event->position, event->position_end, NULL };
-	struct weir_error error;
-	bool closing;
+	struct weir_sub_stats sum = { .size = sizeof sum, .oldest_ms = -1 };
+	struct weir_feed *feeds[FEEDS_MAX];
+	size_t count = take_feeds(sub, feeds);
+	int code = count ? WEIR_OK : WEIR_ECLOSED;
 
-	if (!sub->notice)
-		return;
-	if (event->error) {
-		weir_guard_error(&error, event->error, event->error->code, weir_code_text(event->error->code));
-		notice.error = &error;
+	for (size_t i = 0; i < count; i++) {
+		struct weir_sub_stats stats = { .size = sizeof stats };
+		int other = weir_feed_stats(feeds[i], &stats);
+
+		if (other)
+			code = other;
+		else
+			add_stats(&sum, &stats);
+		weir_feed_unref(feeds[i], 1);
 	}
-	pthread_mutex_lock(&sub->lock);
-	closing = sub->closing;
-	pthread_mutex_unlock(&sub->lock);
-	if (!closing)
-		sub->notice(sub->ctx, &notice);
+	*ret = sum;
+	return code;
+}
+
+int weir_subscription_pause(weir_subscription *sub, int on)
+{
+	struct weir_feed *feeds[FEEDS_MAX];
+	size_t count;
+	int code = WEIR_OK;
+
+	if (weir_forked(sub->channel->runtime->fork_mark))
+		return WEIR_EFORKED;
+	pthread_mutex_lock(sub->channel->runtime->lock);
+	sub->paused = on != 0;
+	pthread_mutex_unlock(sub->channel->runtime->lock);
+	count = take_feeds(sub, feeds);
+	for (size_t i = 0; i < count; i++) {
+		int other = weir_feed_pause(feeds[i], on != 0);
+
+		code = code ? code : other;
+		weir_feed_unref(feeds[i], 1);
+	}
+	return code;
 }

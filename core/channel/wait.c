@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "channel/fork.h"
+#include "channel/runtime.h"
 
 enum { IDLE_MAX = 16 };
 
@@ -149,7 +150,7 @@ int weir_channel_publish_wait(weir_channel *channel, weir_event *event, int64_t 
 	if (weir_forked(runtime->fork_mark))
 		return weir_fail(err, WEIR_EFORKED, "channel %s/%s: %s", channel->ns, channel->name,
 				 weir_code_text(WEIR_EFORKED));
-	if (weir_backend_on_pump(channel->backend))
+	if (weir_runtime_on_pump(runtime))
 		return weir_fail(err, WEIR_EINVAL, "channel %s/%s: a callback cannot wait", channel->ns, channel->name);
 	waiter = take_waiter(runtime);
 	if (!waiter)

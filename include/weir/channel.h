@@ -108,6 +108,24 @@ struct weir_backend_info {
 /* Open backend number `index`; WEIR_ENOTFOUND behind the last. Does not block. */
 int weir_runtime_backend_info(weir_runtime *runtime, size_t index, struct weir_backend_info *ret);
 
+/*
+ * Gives the runtime another configuration: what is opened from now on is opened
+ * with it. What is open stays as it is; weir_runtime_renew() opens it anew. When
+ * it returns, the configuration before is not used any more. May wait while a
+ * backend is being opened. Not from a callback.
+ */
+void weir_runtime_configure(weir_runtime *runtime, const weir_config *config);
+
+/*
+ * Closes the backend of a kind and opens it with the settings of the
+ * configuration as it is now, for new credentials for example. Channels and
+ * subscriptions stay: publishes are refused with WEIR_EUNAVAIL meanwhile, what is
+ * unsettled comes again afterwards. Returns at once; a backend that does not open
+ * is tried again. The runtime does the same by itself with an instance that has
+ * reported WEIR_EV_FATAL. WEIR_ENOTFOUND: no backend of that kind is open.
+ */
+int weir_runtime_renew(weir_runtime *runtime, const char *kind, struct weir_error *err);
+
 /* ---- channels ------------------------------------------------------------ */
 
 /*
@@ -116,7 +134,8 @@ int weir_runtime_backend_info(weir_runtime *runtime, size_t index, struct weir_b
  * and kind again give the same channel, counted. Returns before the backend is
  * reachable: see weir_channel_ready(). Names have 1 to 253 bytes, none of them a
  * blank, a control character or '/', and do not begin with '.'; the driver may
- * ask for more. A backend stays open until the runtime closes.
+ * ask for more. A backend stays open until the runtime closes, or until the last
+ * channel has moved away from it.
  */
 int weir_channel_open(weir_runtime *runtime, const char *ns, const char *name, const char *kind, weir_channel **ret,
                       struct weir_error *err);
@@ -125,11 +144,74 @@ void weir_channel_close(weir_channel *channel);
 
 const char *weir_channel_namespace(const weir_channel *channel);
 const char *weir_channel_name(const weir_channel *channel);
+/* Where new events go; borrowed from the runtime. It changes when the channel moves. */
 const char *weir_channel_kind(const weir_channel *channel);
-/* Capabilities of the backend, borrowed from the channel. */
+/* Capabilities of the backend that new events go to, borrowed from the channel. They change when it moves. */
 const struct weir_caps *weir_channel_caps(const weir_channel *channel);
 /* WEIR_OK if the backend is up and the topic is ready; else the reason. Does not block. */
 int weir_channel_ready(weir_channel *channel, struct weir_error *err);
+
+/* ---- moving to another backend ------------------------------------------- */
+
+/*
+ * Keeps in the file `path` which backend each channel is on and what is left to
+ * drain, so that moves survive a restart and a crash. The file is small, and
+ * always replaced as a whole: written beside, synced, renamed. Call it once,
+ * before the first channel is opened; without it moves are forgotten when the
+ * process ends. A channel that is opened afterwards, and was on another kind when
+ * the process ended, moves to the kind it is opened with. Errors: WEIR_EIO;
+ * WEIR_ECORRUPT: the file is damaged, `text` says what to do.
+ */
+int weir_runtime_remember(weir_runtime *runtime, const char *path, struct weir_error *err);
+
+/*
+ * Moves a channel to another kind while events flow. Returns at once; a thread of
+ * the runtime does it:
+ *   1. Every subscription is made on the new backend. Until all of them are
+ *      ready there, new events go to the old one: none can be missed.
+ *   2. New events go to the new backend.
+ *   3. Each subscription gets from the old backend what is left, up to its end:
+ *      every event is settled, retries and dead letters included. Then it gets
+ *      what the new one has: so the order by key is kept. A subscription does not
+ *      wait for another.
+ *   4. When all have, the old one is left as it is, and its instance is closed if
+ *      no other channel uses it.
+ * While the old backend cannot be reached, step 3 waits and step 2 holds: events
+ * are taken. It may be called again before that: backends are drained in the
+ * order in which the channel was on them. Back to one that is not drained yet:
+ * that is remembered, and done when it is. Back before step 2: nothing happened.
+ *
+ * The end of the old backend is where its driver says that nothing is left
+ * (weir_sub_stats.lag), after the last publish has completed there. With a driver
+ * that does not know its lag: when nothing has come for 5 s, nothing is out, and
+ * the backend is up.
+ *
+ * Other processes that publish to the channel are not moved along. Each has to
+ * move itself; whoever is last drains what the others have left, and the order by
+ * key between processes holds before and after, not while they differ.
+ *
+ * WEIR_ENOTFOUND and others as weir_runtime_load(): then the channel stays.
+ */
+int weir_channel_move(weir_channel *channel, const char *kind, struct weir_error *err);
+
+enum weir_move_stage {
+	WEIR_MOVE_PREPARING = 1, /* `to` is not ready; new events go to `from` */
+	WEIR_MOVE_WAITING = 2,   /* `to` has to be drained first; new events go to `from` */
+	WEIR_MOVE_DRAINING = 3,  /* new events go to `to`; subscriptions get what is left on `from` */
+};
+
+/* One backend that a channel is moving away from. Strings are borrowed from the runtime. */
+struct weir_move_info {
+	uint32_t stage;         /* enum weir_move_stage */
+	uint32_t subscriptions; /* draining: how many have something left on `from` */
+	const char *from, *to;  /* kinds */
+	uint64_t left;          /* draining: events not settled, over all subscriptions; UINT64_MAX: not known */
+	int64_t age_ms;         /* since it was asked for, or since the process started */
+	struct weir_error error; /* why it does not get on; code 0: it does */
+};
+
+/* Number `index` of a channel's moves, the oldest first; WEIR_ENOTFOUND behind the last. Does not block. */
+int weir_channel_move_info(weir_channel *channel, size_t index, struct weir_move_info *ret);
 
 /* ---- publishing ---------------------------------------------------------- */
 
@@ -182,7 +264,11 @@ int weir_channel_publish_wait(weir_channel *channel, weir_event *event, int64_t 
  */
 typedef void weir_deliver_fn(void *ctx, weir_delivery *const *deliveries, size_t count);
 
-/* Something about the subscription changed: ready, failed, revoked, stalled, a gap. See enum weir_event_type. */
+/*
+ * Something about the subscription changed: ready, failed, revoked, stalled, a
+ * gap. See enum weir_event_type. WEIR_EV_CAPS_CHANGED: deliveries come from
+ * another backend from now on, or from one that was opened anew.
+ */
 struct weir_notice {
 	uint32_t type; /* enum weir_event_type */
 	uint32_t partition;
@@ -236,6 +322,8 @@ uint64_t weir_delivery_position(const weir_delivery *delivery);
 int64_t weir_delivery_time_ms(const weir_delivery *delivery);
 /* WEIR_MSG_... */
 uint32_t weir_delivery_flags(const weir_delivery *delivery);
+/* Of the backend that it came from. */
+const struct weir_caps *weir_delivery_caps(const weir_delivery *delivery);
 /* Decodes into `event`, which borrows from the delivery. WEIR_EINVAL: a poison record. WEIR_ECORRUPT: damaged. */
 int weir_delivery_event(const weir_delivery *delivery, weir_event *event, struct weir_error *err);
 

@@ -337,7 +337,7 @@ static void a_poll_that_says_fatal_makes_the_instance_dead(void **state)
 	rig_wait(rig.completion_count == 1);
 	assert_int_equal(rig.completions[0].outcome, WEIR_UNKNOWN);
 	assert_int_equal(weir_channel_ready(rig.channel, NULL), WEIR_EFATAL);
-	assert_int_equal(rig_log_count("dead until Weir is restarted"), 1);
+	assert_int_equal(rig_log_count("its instance is dead and will be opened anew"), 1);
 }
 
 static void a_descriptor_that_stays_readable_does_not_keep_the_pump_busy(void **state)
@@ -530,7 +530,7 @@ static int calls_in_child(weir_subscription *sub)
 		return 8;
 	if (weir_runtime_close(rig.runtime, rig_soon(), NULL) != WEIR_EFORKED)
 		return 9;
-	if (weir_guard_caps(&rig.channel->backend->guard, &caps) != WEIR_EFORKED)
+	if (weir_guard_caps(&rig.channel->places->backend->guard, &caps) != WEIR_EFORKED)
 		return 10;
 	weir_delivery_free(rig.deliveries[0]);
 	return fake.publishes == publishes && fake.settles == 0 && fake.releases == 0 ? 0 : 11;

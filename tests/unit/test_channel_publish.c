@@ -8,7 +8,7 @@
 
 static uint64_t breaches(enum weir_breach breach)
 {
-	return atomic_load(&rig.channel->backend->breaches[breach]);
+	return atomic_load(&rig.channel->places->backend->breaches[breach]);
 }
 
 static void an_accepted_event_completes_with_its_tag(void **state)
@@ -68,7 +68,7 @@ static void what_the_driver_does_not_take_is_not_accepted_and_does_not_complete(
 	assert_int_equal(accepted, 4);
 	assert_string_equal(err.text, "no more");
 	rig_wait(rig.completion_count == 4);
-	assert_int_equal(weir_backend_pending(rig.channel->backend), 0);
+	assert_int_equal(weir_backend_pending(rig.channel->places->backend), 0);
 }
 
 static void an_event_that_cannot_be_encoded_stops_behind_those_before_it(void **state)
@@ -143,7 +143,7 @@ static void an_atomic_publish_with_one_bad_event_publishes_none(void **state)
 	assert_int_equal(weir_channel_publish(rig.channel, rig.publisher, items, 2, 1, &accepted, NULL), WEIR_EINVAL);
 	assert_int_equal(accepted, 0);
 	assert_int_equal(fake.publishes, 0);
-	assert_int_equal(weir_backend_pending(rig.channel->backend), 0);
+	assert_int_equal(weir_backend_pending(rig.channel->places->backend), 0);
 }
 
 static void a_second_completion_is_dropped_counted_and_logged_once(void **state)
@@ -212,7 +212,7 @@ static void a_completion_after_the_timeout_is_dropped_and_counted(void **state)
 	fake_complete(0, WEIR_PERSISTED);
 	rig_settle_down();
 	assert_int_equal(rig.completion_count, 1);
-	assert_int_equal(atomic_load(&rig.channel->backend->late_persisted), 1);
+	assert_int_equal(atomic_load(&rig.channel->places->backend->late_persisted), 1);
 	assert_int_equal(breaches(WEIR_BREACH_TWICE), 0);
 }
 
@@ -230,7 +230,7 @@ static void a_freed_publisher_is_not_told_and_its_lane_serves_the_next(void **st
 	rig_settle_down();
 	assert_int_equal(rig.completion_count, 1);
 	assert_int_equal(rig.completions[0].tag, 6);
-	assert_int_equal(rig.channel->backend->lane_count, 1);
+	assert_int_equal(rig.channel->places->backend->lane_count, 1);
 }
 
 static void too_many_publishes_under_way_are_refused_and_taken_again_later(void **state)

@@ -72,7 +72,7 @@ static void each_allocation_may_fail_while_opening_and_serving(void **state)
 
 static uint64_t turns(void)
 {
-	struct weir_backend *backend = rig.channel->backend;
+	struct weir_backend *backend = rig.channel->places->backend;
 	uint64_t now;
 
 	pthread_mutex_lock(&backend->lock);
