@@ -156,6 +156,7 @@ struct weir_sub {
 	int64_t start_value;
 	uint32_t ack_wait_ms, max_inflight;
 	bool ephemeral;       /* no durable: whoever ends it forgets it */
+	bool shared;          /* all members read */
 	bool ready;           /* WEIR_EV_SUB_READY was reported, and no failure since */
 	uint16_t failed_code; /* that was reported last */
 

@@ -14,7 +14,7 @@ const struct weir_option weir_natss_options[] = {
 	  "How the client ids of this process' own connections begin; default: weir- and the host's name." },
 	{ "channelPattern", WEIR_OPT_STRING, 0, "{name}.{namespace}", 0, 0, NULL, "The server's name of a channel." },
 	{ "members", WEIR_OPT_ENUM, 0, "exclusive", 0, 0, "exclusive|queue",
-	  "Which processes get a subscription's events: one at a time, in order; or all, shared as the server likes." },
+	  "Who reads a subscription: one process at a time; or, unless it is ordered, all, as the server likes." },
 	{ "ackWait", WEIR_OPT_DURATION, 0, "30000", 1000, 3600000, NULL,
 	  "When the server sends an unacknowledged event again, to whole seconds. Weir keeps what it still works on." },
 	{ "maxInflight", WEIR_OPT_INT, 0, "1024", 1, 65536, NULL,

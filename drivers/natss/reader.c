@@ -6,7 +6,7 @@
  * every process, and the server admits one client of that name: the one that
  * reads. The others knock until it is gone; then one of them gets everything
  * that was not acked, in order. members=queue: clients of any name, one durable
- * queue group.
+ * queue group; but not for a subscription that asks for order.
  */
 #include "natss.h"
 
@@ -218,7 +218,7 @@ static natsStatus subscribe(struct weir_sub *sub, stanSubOptions *options)
 	struct session *session = &sub->session;
 	void *closure = (void *)session->link;
 
-	if (sub->ephemeral || !session->inst->settings.queue)
+	if (!sub->shared)
 		return stanConnection_Subscribe(&session->ssub, session->sc, sub->topic->name, on_message, closure,
 						options);
 	return stanConnection_QueueSubscribe(&session->ssub, session->sc, sub->topic->name, sub->uid, on_message,

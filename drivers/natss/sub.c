@@ -80,6 +80,7 @@ static struct weir_sub *sub_new(struct weir_inst *inst, struct weir_topic *topic
 {
 	size_t size = strlen(spec->uid) + 1;
 	struct weir_sub *sub = calloc(1, sizeof *sub + size);
+	uint32_t flags;
 
 	if (!sub)
 		return NULL;
@@ -99,8 +100,10 @@ static struct weir_sub *sub_new(struct weir_inst *inst, struct weir_topic *topic
 	if (sub->ack_wait_ms < 1000)
 		sub->ack_wait_ms = 1000;
 	sub->max_inflight = at_most(spec->max_unsettled, inst->settings.max_inflight);
-	sub->ephemeral = spec->size >= offsetof(struct weir_sub_spec, reserved) && (spec->flags & WEIR_SUB_EPHEMERAL);
-	sub->sequence.shared = inst->settings.queue && !sub->ephemeral;
+	flags = spec->size >= offsetof(struct weir_sub_spec, reserved) ? spec->flags : 0;
+	sub->ephemeral = flags & WEIR_SUB_EPHEMERAL;
+	sub->shared = inst->settings.queue && !(flags & (WEIR_SUB_EPHEMERAL | WEIR_SUB_ORDERED));
+	sub->sequence.shared = sub->shared;
 	if (weir_natss_inflight_init(&sub->inflight, sub->max_inflight))
 		return sub;
 	sub_free(sub);
@@ -111,7 +114,7 @@ static void client_name(struct weir_sub *sub)
 {
 	const struct weir_inst *inst = sub->session.inst;
 
-	if (inst->settings.queue || sub->ephemeral)
+	if (sub->shared || sub->ephemeral)
 		weir_natss_own_name(inst->settings.client, sub->session.client);
 	else
 		weir_natss_reader_name(sub->topic->name, sub->uid, sub->session.client);

@@ -338,6 +338,22 @@ static void the_second_process_takes_over_what_the_first_left(void **state)
 	harness_unload(&second);
 }
 
+static void an_ordered_subscription_has_one_reader_also_with_a_queue(void **state)
+{
+	struct harness *h = *state;
+	struct weir_sub_spec spec = { .size = sizeof spec, .name = "s", .uid = "s", .flags = WEIR_SUB_ORDERED };
+	struct weir_topic *topic;
+	struct weir_sub *sub;
+
+	harness_close(h);
+	snprintf(h->overrides + strlen(h->overrides), 32, " members=queue");
+	harness_open(h, h->overrides);
+	topic = harness_topic(h, "t");
+	assert_int_equal(h->ops.subscribe(h->inst, topic, &spec, &sub, NULL), WEIR_OK);
+	harness_wait(h, WEIR_EV_SUB_READY);
+	assert_int_equal(h->ops.subscribe(h->inst, topic, &spec, &sub, NULL), WEIR_EBUSY);
+}
+
 static void forgetting_what_another_process_reads_is_told(void **state)
 {
 	struct harness *h = *state, second = { 0 };
@@ -498,6 +514,7 @@ static const struct CMUnitTest own[] = {
 	OWN(what_is_being_worked_on_beyond_the_deadline_does_not_come_twice),
 	OWN(a_subscription_is_had_once_in_a_process),
 	OWN(the_second_process_takes_over_what_the_first_left),
+	OWN(an_ordered_subscription_has_one_reader_also_with_a_queue),
 	OWN(forgetting_what_another_process_reads_is_told),
 	OWN(names_that_the_server_does_not_take_are_refused),
 	OWN(the_lag_counts_what_the_server_has),
