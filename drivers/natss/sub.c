@@ -125,8 +125,7 @@ static int enlist(struct weir_sub *sub, struct weir_error *err)
 {
 	struct weir_inst *inst = sub->session.inst;
 
-	for (struct link *at = inst->subs.next; at != &inst->subs && !inst->settings.queue && !sub->ephemeral;
-	     at = at->next)
+	for (struct link *at = inst->subs.next; at != &inst->subs && !sub->shared && !sub->ephemeral; at = at->next)
 		if (sub_at(at)->topic == sub->topic && strcmp(sub_at(at)->uid, sub->uid) == 0)
 			return weir_fail(err, WEIR_EBUSY,
 					 "natss: this process has the subscription %.100s of %.200s already", sub->uid,
