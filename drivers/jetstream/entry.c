@@ -17,6 +17,8 @@ enum {
 	SETTLED_MIN = 1024,
 	SETTLED_MAX = 16384,
 	OWN_HEADERS = 5,
+	SPARE_MAX = 4096,
+	WORDS = 64, /* that are said without waiting for more */
 };
 
 /* ---- records ------------------------------------------------------------------------------ */
@@ -37,7 +39,7 @@ void weir_js_release(void *lease)
 /* The server's and our own: they are about the transport, not of the event. */
 static bool is_own(const char *name)
 {
-	return strncasecmp(name, "Nats-", OWN_HEADERS) == 0;
+	return (*name == 'N' || *name == 'n') && strncasecmp(name, "Nats-", OWN_HEADERS) == 0;
 }
 
 static uint32_t headers_fill(struct record *record, const char **names, int count)
@@ -135,6 +137,30 @@ static struct link *ready_place(struct weir_sub *sub, const struct entry *entry)
 	return at;
 }
 
+/* They are made by one thread and done with by others: kept, they cost neither of them a lock of the heap. */
+struct entry *weir_js_entry_new(struct weir_inst *inst)
+{
+	struct entry *entry;
+
+	if (!weir_js_linked(&inst->spare))
+		return calloc(1, sizeof *entry);
+	entry = weir_js_entry(inst->spare.next, struct entry, link);
+	weir_js_unlink(&entry->link);
+	inst->spare_count--;
+	memset(entry, 0, sizeof *entry);
+	return entry;
+}
+
+static void entry_give(struct weir_inst *inst, struct entry *entry)
+{
+	if (inst->spare_count == SPARE_MAX) {
+		free(entry);
+		return;
+	}
+	weir_js_append(&inst->spare, &entry->link);
+	inst->spare_count++;
+}
+
 bool weir_js_entry_add(struct weir_sub *sub, struct entry *entry)
 {
 	struct entry **at;
@@ -166,7 +192,7 @@ void weir_js_entry_drop(struct weir_sub *sub, struct entry *entry)
 		sub->ready_count--;
 	}
 	record_drop(entry->record);
-	free(entry);
+	entry_give(sub->inst, entry);
 }
 
 /* ---- what was settled lately ------------------------------------------------------------------ */
@@ -372,6 +398,7 @@ static uint16_t settle_one(struct weir_inst *inst, struct weir_sub *sub, int ver
 int weir_js_settle(struct weir_inst *inst, struct weir_sub *sub, int verb, const struct weir_token *tokens,
 		   size_t count, int64_t arg, uint16_t *codes)
 {
+	bool urgent;
 	size_t i;
 
 	if (verb < WEIR_ACK || verb > WEIR_EXTEND)
@@ -383,7 +410,11 @@ int weir_js_settle(struct weir_inst *inst, struct weir_sub *sub, int verb, const
 		if (codes)
 			codes[i] = code;
 	}
+	urgent = verb != WEIR_ACK || inst->word_count >= WORDS;
 	pthread_mutex_unlock(&inst->lock);
-	weir_js_wake(inst);
+	if (urgent)
+		weir_js_wake(inst);
+	else
+		weir_js_nudge(inst);
 	return WEIR_OK;
 }

@@ -14,6 +14,7 @@
 enum {
 	TICK_MS = 100,
 	IDLE_MS = 1000,
+	NUDGE_NS = 500000,
 };
 
 /* ---- commands --------------------------------------------------------------------------- */
@@ -135,6 +136,22 @@ static bool busy(struct weir_inst *inst)
 	return ret || weir_js_linked(&inst->calls);
 }
 
+/*
+ * Whether acknowledgements and requests are due: what the host settles and
+ * gives credit for one by one is told to the server together.
+ */
+static bool due(struct weir_inst *inst, int64_t now)
+{
+	if (!inst->nudged_ns && atomic_load(&inst->io_nudged))
+		inst->nudged_ns = now;
+	if (inst->nudged_ns && !inst->urgent && now - inst->nudged_ns < NUDGE_NS)
+		return false;
+	/* Before it is done: who nudges from now on is for the next time. */
+	atomic_store(&inst->io_nudged, false);
+	inst->nudged_ns = 0;
+	return true;
+}
+
 static int turn(struct weir_inst *inst)
 {
 	int64_t now = weir_js_now();
@@ -155,8 +172,13 @@ static int turn(struct weir_inst *inst)
 		weir_js_subs_tend(inst, now);
 	}
 	weir_js_publish_send(inst, now);
-	weir_js_words_say(inst);
-	wait = pull(inst, now);
+	wait = IDLE_MS;
+	if (due(inst, now)) {
+		weir_js_words_say(inst);
+		wait = pull(inst, now);
+	} else if (inst->nudged_ns) {
+		wait = 1;
+	}
 	tick(inst, now);
 	weir_js_write(inst);
 	return wait < TICK_MS || !busy(inst) ? wait : TICK_MS;
@@ -177,7 +199,7 @@ static void sleep_until(struct weir_inst *inst, int timeout_ms)
 		if (read(inst->io_fd, &value, sizeof value) < 0)
 			value = 0; /* it was raised and taken already */
 	}
-	atomic_store(&inst->io_woken, false);
+	inst->urgent = atomic_exchange(&inst->io_woken, false);
 }
 
 /* ---- the end ----------------------------------------------------------------------------------- */

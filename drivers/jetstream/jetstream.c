@@ -45,12 +45,19 @@ static void raise_fd(int fd)
 
 void weir_js_raise(struct weir_inst *inst)
 {
-	raise_fd(inst->event_fd);
+	if (!atomic_exchange(&inst->raised, true))
+		raise_fd(inst->event_fd);
 }
 
 void weir_js_wake(struct weir_inst *inst)
 {
 	if (!atomic_exchange(&inst->io_woken, true))
+		raise_fd(inst->io_fd);
+}
+
+void weir_js_nudge(struct weir_inst *inst)
+{
+	if (!atomic_exchange(&inst->io_nudged, true))
 		raise_fd(inst->io_fd);
 }
 
@@ -85,7 +92,7 @@ static void lists_init(struct weir_inst *inst)
 	struct link *lists[] = { &inst->topics,        &inst->new_topics, &inst->subs,     &inst->new_subs,
 				 &inst->groups,        &inst->notices,    &inst->commands, &inst->calls,
 				 &inst->free,          &inst->incoming,   &inst->up.link,  &inst->down.link,
-				 &inst->writable.link, &inst->caps.link };
+				 &inst->writable.link, &inst->caps.link,  &inst->spare };
 	size_t i;
 
 	for (i = 0; i < sizeof lists / sizeof lists[0]; i++)
@@ -160,6 +167,16 @@ static void groups_free(struct weir_inst *inst)
 	}
 }
 
+static void spare_free(struct weir_inst *inst)
+{
+	while (weir_js_linked(&inst->spare)) {
+		struct entry *entry = weir_js_entry(inst->spare.next, struct entry, link);
+
+		weir_js_unlink(&entry->link);
+		free(entry);
+	}
+}
+
 static void close_fd(int fd)
 {
 	if (fd >= 0)
@@ -170,6 +187,7 @@ void weir_js_inst_free(struct weir_inst *inst)
 {
 	weir_js_topics_free(inst);
 	groups_free(inst);
+	spare_free(inst);
 	close_fd(inst->event_fd);
 	close_fd(inst->io_fd);
 	close_fd(inst->epoll_fd);

@@ -308,8 +308,10 @@ struct weir_inst {
 	int event_fd; /* eventfd: the host's poll() has something to take */
 	int io_fd;    /* eventfd: io has something to do */
 	int epoll_fd;
-	atomic_bool io_woken;
-	bool orphan; /* close() did not wait: io frees all */
+	atomic_bool io_woken, io_nudged, raised;
+	bool urgent;       /* io: it was woken for something that must not wait */
+	int64_t nudged_ns; /* io: since when something waits that may */
+	bool orphan;       /* close() did not wait: io frees all */
 
 	/* The connection. io, except where said. */
 	natsConnection *nc;
@@ -347,6 +349,8 @@ struct weir_inst {
 	size_t word_count, word_room, saying_count, saying_room;
 	uint64_t out_count; /* entries handed out, over all subscriptions: each may need room for a word */
 	uint64_t group_count, first_epoch, next_epoch;
+	struct link spare; /* entries for later messages */
+	uint64_t spare_count;
 	uint64_t stale, acks, nonce;
 	struct weir_error errors[32]; /* lent until the next poll() */
 };
@@ -359,6 +363,8 @@ void weir_js_log(const struct weir_inst *inst, int level, const char *format, ..
 /* Tells the host's poll() to look; tells io to look. */
 void weir_js_raise(struct weir_inst *inst);
 void weir_js_wake(struct weir_inst *inst);
+/* The same for what may wait for a millisecond, to be done together with more of its kind. */
+void weir_js_nudge(struct weir_inst *inst);
 /* Lock held. */
 void weir_js_notify(struct weir_inst *inst, struct notice *notice);
 void weir_js_inst_free(struct weir_inst *inst);
@@ -506,6 +512,7 @@ void weir_js_release(void *lease);
 struct record *weir_js_record_new(natsMsg *msg);
 /* Lock held. */
 struct entry *weir_js_entry_find(const struct weir_sub *sub, uint64_t seq);
+struct entry *weir_js_entry_new(struct weir_inst *inst);
 bool weir_js_entry_add(struct weir_sub *sub, struct entry *entry);
 /* Takes it out of the subscription and frees it, its record's reference too. */
 void weir_js_entry_drop(struct weir_sub *sub, struct entry *entry);

@@ -197,6 +197,7 @@ static void report(struct weir_inst *inst, struct events *events)
 	/* Before anything is looked at: what comes while we look raises the descriptor again. */
 	if (read(inst->event_fd, &value, sizeof value) < 0)
 		value = 0; /* nothing was there: poll() is called without that too */
+	atomic_store(&inst->raised, false);
 	pthread_mutex_lock(&inst->lock);
 	report_notices(inst, events);
 	/* Deliveries get half of a batch at least, or publishers that never pause would starve them. */

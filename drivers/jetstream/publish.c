@@ -106,12 +106,16 @@ static natsStatus id_set(const struct weir_inst *inst, natsMsg *msg, const struc
 	const struct weir_buf *source = header_find(record, "ce-source"), *event = header_find(record, "ce-id");
 	char text[512];
 
-	if (inst->settings.deduplicate && source && event && source->len + event->len + 2 <= sizeof text)
-		snprintf(text, sizeof text, "%.*s %.*s", (int)source->len, (const char *)source->ptr, (int)event->len,
-			 (const char *)event->ptr);
-	else
+	if (inst->settings.deduplicate && source && source->len && event && event->len &&
+	    source->len + event->len + 2 <= sizeof text) {
+		memcpy(text, source->ptr, source->len);
+		text[source->len] = ' ';
+		memcpy(text + source->len + 1, event->ptr, event->len);
+		text[source->len + 1 + event->len] = '\0';
+	} else {
 		snprintf(text, sizeof text, "weir%016llx.%llx", (unsigned long long)inst->nonce,
 			 (unsigned long long)id);
+	}
 	return natsMsgHeader_Set(msg, "Nats-Msg-Id", text);
 }
 

@@ -47,30 +47,39 @@ bool weir_js_sub_listen(struct weir_sub *sub)
 
 /* ---- what a message says about itself ----------------------------------------------------------- */
 
+static uint64_t digits(const char *at)
+{
+	uint64_t ret = 0;
+
+	for (; *at >= '0' && *at <= '9'; at++)
+		ret = ret * 10 + (uint64_t)(*at - '0');
+	return ret;
+}
+
 /*
  * "$JS.ACK.STREAM.CONSUMER.DELIVERED.SEQ.CONSUMER_SEQ.TIME.PENDING", or with
  * DOMAIN.ACCOUNT in front of the stream and perhaps more at the end.
  */
 static bool meta_read(const char *reply, struct arrival *arrival)
 {
-	uint64_t numbers[16] = { 0 };
+	const char *tokens[16];
 	size_t count = 0, first;
 	const char *at = reply;
 
 	if (strncmp(reply, "$JS.ACK.", 8) != 0)
 		return false;
 	while (at && count < 16) {
-		numbers[count++] = strtoull(at, NULL, 10);
+		tokens[count++] = at;
 		at = strchr(at, '.');
 		at = at ? at + 1 : NULL;
 	}
 	if (count < 9)
 		return false;
 	first = count >= 11 ? 6 : 4;
-	arrival->attempt = (uint32_t)numbers[first];
-	arrival->seq = numbers[first + 1];
-	arrival->time_ns = (int64_t)numbers[first + 3];
-	arrival->pending = numbers[first + 4];
+	arrival->attempt = (uint32_t)digits(tokens[first]);
+	arrival->seq = digits(tokens[first + 1]);
+	arrival->time_ns = (int64_t)digits(tokens[first + 3]);
+	arrival->pending = digits(tokens[first + 4]);
 	return arrival->seq > 0 && arrival->attempt > 0;
 }
 
@@ -158,7 +167,7 @@ static void arrived(struct weir_sub *sub, const struct arrival *arrival, int64_t
 	}
 	if (entry && merged(sub, entry, arrival, now))
 		return;
-	entry = calloc(1, sizeof *entry);
+	entry = weir_js_entry_new(sub->inst);
 	if (entry) {
 		entry->record = arrival->record;
 		entry->seq = arrival->seq;
@@ -203,6 +212,7 @@ static size_t chunk_take(struct weir_sub *sub, struct arrival *arrivals, int *le
 void weir_js_receive(struct weir_sub *sub, int64_t now)
 {
 	struct arrival arrivals[CHUNK];
+	bool news = false;
 	int left = 0;
 	size_t count, i;
 
@@ -216,10 +226,11 @@ void weir_js_receive(struct weir_sub *sub, int64_t now)
 		pthread_mutex_lock(&sub->inst->lock);
 		for (i = 0; i < count; i++)
 			arrived(sub, &arrivals[i], now);
-		if (sub->ready_count && sub->credit_records > 0 && !sub->paused)
-			weir_js_raise(sub->inst);
+		news = sub->ready_count && sub->credit_records > 0 && !sub->paused;
 		pthread_mutex_unlock(&sub->inst->lock);
 	}
+	if (news)
+		weir_js_raise(sub->inst);
 }
 
 /* ---- asking for more ---------------------------------------------------------------------------------- */
@@ -267,7 +278,7 @@ static void request(struct weir_sub *sub, uint64_t count, int64_t now)
 /* True if a request of that size is worth it now; else *wait_ms says when it is. */
 static bool worth_it(struct weir_sub *sub, uint64_t room, int64_t now, int *wait_ms)
 {
-	uint64_t batch = sub->window / 8 ? sub->window / 8 : 1;
+	uint64_t batch = sub->window / 4 ? sub->window / 4 : 1;
 
 	if (room >= batch && room >= sub->requested)
 		return true;

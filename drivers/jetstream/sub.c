@@ -252,7 +252,7 @@ int weir_js_credit(struct weir_inst *inst, struct weir_sub *sub, int64_t records
 	if (sub->ready_count && !sub->paused)
 		weir_js_raise(inst);
 	pthread_mutex_unlock(&inst->lock);
-	weir_js_wake(inst);
+	weir_js_nudge(inst);
 	return WEIR_OK;
 }
 

@@ -5,9 +5,11 @@ Starts servers of its own with scripts/brokers/nats, on NATS_PORT (default 4224)
   WEIR_BROKER_KILLS=30      kill the server that many times (default 3)
   WEIR_BROKER_SILENCE=60    stop it for that many seconds (default 12)
 """
+import base64
+import http.client
 import json
 import os
-import re
+import pathlib
 import socket
 import subprocess
 import sys
@@ -29,9 +31,10 @@ WINDOW = 16
 ACK_WAIT = 4
 
 
-def broker(*arguments):
-    subprocess.run([os.path.join(SOURCE, "scripts", "brokers", "nats"), *arguments], check=True, timeout=300,
-                   env={**os.environ, "NATS_PORT": str(PORT)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def broker(*arguments, port=PORT):
+    done = subprocess.run([os.path.join(SOURCE, "scripts", "brokers", "nats"), *arguments], check=True, timeout=300,
+                          env={**os.environ, "NATS_PORT": str(port)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return done.stdout.decode().strip()
 
 
 def broker_kill():
@@ -172,7 +175,6 @@ class OwnSender(Sender):
         self.path = path
 
     def serve_connection(self, sequence):
-        import http.client
         port = self.address()
         if not port:
             self.stopped.wait(0.002)
@@ -201,7 +203,6 @@ class Form(JetStream):
         headers = {**event_headers("1", subject="a b"), "content-type": "text/plain"}
         self.assertEqual(server.post(self.path, headers, b"hello").status, 202)
         answer = self.nats().api(f"STREAM.MSG.GET.{self.stream}", seq=1)["message"]
-        import base64
         found = dict(line.split(": ", 1) for line in base64.b64decode(answer["hdrs"]).decode().split("\r\n")[1:] if line)
         self.assertEqual(answer["subject"], self.subject)
         self.assertEqual(base64.b64decode(answer["data"]), b"hello")
@@ -366,6 +367,53 @@ class Deaths(JetStream):
         to.wait_ids({f"after-{len(statuses) - 1}"})
         self.assertLess(time.monotonic() - began, BACK)
         server.wait_admin("/readyz", lambda answer: answer.status == 200)
+
+
+class Doors(TestCase):
+    """Servers that do not let everybody in."""
+
+    def start(self, kind):
+        self.url = broker("start", kind, port=PORT + 2)
+        self.addCleanup(broker, "wipe", kind, port=PORT + 2)
+        return broker("files", kind, port=PORT + 2)
+
+    def serve(self, url=None, **settings):
+        config = {"jetstream": {"url": url or self.url, **settings}}
+        return self.weir(channel(), config=config, kind="NatsJetStreamChannel", start=False)
+
+    def comes_in(self, url=None, **settings):
+        server = self.serve(url, **settings).start()
+        self.assertEqual(server.send("/shop/orders", "1").status, 202)
+        server.stop()
+
+    def stays_out(self, word, url=None, **settings):
+        """It ends, and says why; no secret is told."""
+        server = self.serve(url, **settings)
+        server.start(wait=False)
+        self.assertNotEqual(server.wait_exit(), 0)
+        log = "\n".join(server.log)
+        self.assertIn(word, log)
+        self.assertNotIn("sesame", log)
+
+    def test_a_user_with_the_right_password(self):
+        files = self.start("jetstream-login")
+        self.comes_in(username="weir", password="open sesame")
+        self.comes_in(nkey=pathlib.Path(files, "user.nkey").read_text(), nkeySeed=f"{files}/user.nk")
+        self.stays_out("credentials", username="weir", password="sesame!")
+        self.stays_out("username and password", url=self.url)
+
+    def test_a_token(self):
+        self.start("jetstream-token")
+        self.comes_in(token="open-sesame")
+        self.stays_out("credentials", token="close-sesame")
+
+    def test_a_client_certificate_and_a_ca_of_its_own(self):
+        files = self.start("jetstream-tls")
+        mine = {"certificateFile": f"{files}/client.pem", "keyFile": f"{files}/client.key"}
+        self.comes_in(url=f"tls://localhost:{PORT + 2}", caFile=f"{files}/ca.pem", **mine)
+        self.comes_in(url=f"tls://127.0.0.1:{PORT + 2}", caFile=f"{files}/ca.pem", tlsHostname="localhost", **mine)
+        self.stays_out("certificate", url=f"tls://127.0.0.1:{PORT + 2}", caFile=f"{files}/ca.pem", **mine)
+        self.stays_out("certificate", url=f"tls://localhost:{PORT + 2}", **mine)
 
 
 if __name__ == "__main__":

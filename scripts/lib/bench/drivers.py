@@ -14,4 +14,11 @@ def natss(options):
                             str(min(options.events, 10000)), str(options.repeat), str(window)], check=True)
 
 
-DRIVERS = {function.__name__: function for function in (natss,)}
+def jetstream(options):
+    """JetStream: published and confirmed, then delivered and acknowledged, 256 under way"""
+    with kinds.find("NatsJetStreamChannel").running() as kind:
+        subprocess.run([BUILD / "tests/bench/bench_jetstream", BUILD / "drivers/weir-driver-jetstream.so", kind.server,
+                        str(min(options.events, 20000)), str(options.repeat), "256"], check=True)
+
+
+DRIVERS = {function.__name__: function for function in (natss, jetstream)}
