@@ -199,6 +199,7 @@ void fake_deliver(const char *id, const char *key)
 	if (key)
 		assert_int_equal(weir_event_set_text(event, "partitionkey", key, NULL), WEIR_OK);
 	assert_int_equal(weir_event_set_text(event, "weirhops", fake.hops, NULL), WEIR_OK);
+	assert_int_equal(weir_event_set_text(event, "weirfor", fake.only, NULL), WEIR_OK);
 	assert_int_equal(weir_event_set_data(event, WEIR_STR("data"), NULL), WEIR_OK);
 	assert_int_equal(weir_event_to_record(event, caps(), &delivery->record, NULL), WEIR_OK);
 	if (fake.caps_without)

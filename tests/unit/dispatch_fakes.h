@@ -29,9 +29,9 @@ struct fake_world {
 	struct weir_subscription_settings settings;
 	struct weir_subscription_spec spec; /* as subscribed */
 	bool paused, closed;
-	const char *hops;      /* the extension weirhops of what is delivered; NULL: none */
-	uint32_t caps_without; /* bit WEIR_CAP_KEY: the backend keeps no keys */
-	uint64_t caps_more;    /* bits that the backend claims, too */
+	const char *hops, *only; /* the extensions weirhops and weirfor of what is delivered; NULL: none */
+	uint32_t caps_without;   /* bit WEIR_CAP_KEY: the backend keeps no keys */
+	uint64_t caps_more;      /* bits that the backend claims, too */
 	uint32_t ack_wait_ms;
 
 	struct fake_post posts[FAKE_MAX];

@@ -39,6 +39,9 @@ static void a_delivery_that_says_nothing_has_the_defaults(void **state)
 	assert_int_equal(subscription->delivery.retry_after_max_ms, 0);
 	assert_int_equal(subscription->delivery.order, WEIR_ORDER_ORDERED);
 	assert_int_equal(subscription->delivery.max_in_flight, 64);
+	assert_false(subscription->delivery.structured);
+	assert_false(subscription->own_subscriber);
+	assert_null(subscription->filter);
 	weir_config_free(config);
 }
 
@@ -51,7 +54,7 @@ static void everything_that_can_be_said_is_read(void **state)
 	    " \"delivery\": {\"deadLetterSink\": \"http://d/\", \"retry\": 0, \"backoffPolicy\": \"linear\",\n"
 	    " \"backoffDelay\": \"PT1M\", \"timeout\": \"PT0.5S\", \"retryAfterMax\": \"PT2M\", \"order\": "
 	    "\"unordered\",\n"
-	    " \"maxInFlight\": 7}}]}]}");
+	    " \"maxInFlight\": 7, \"format\": \"json\"}}]}]}");
 	const struct weir_subscription_settings *subscription;
 
 	(void)state;
@@ -71,6 +74,7 @@ static void everything_that_can_be_said_is_read(void **state)
 	assert_int_equal(subscription->delivery.retry_after_max_ms, 120000);
 	assert_int_equal(subscription->delivery.order, WEIR_ORDER_UNORDERED);
 	assert_int_equal(subscription->delivery.max_in_flight, 7);
+	assert_true(subscription->delivery.structured);
 	weir_config_free(config);
 }
 

@@ -235,6 +235,100 @@ static void an_event_that_could_not_be_decoded_at_first_is_filtered_later(void *
 	weir_arena_fini(&filter_arena);
 }
 
+static void an_event_for_another_subscription_is_acked_without_a_post(void **state)
+{
+	(void)state;
+	fake.only = "shipping";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	assert_int_equal(fake.post_count, 0);
+	assert_int_equal(fake.ack_count, 1);
+	assert_int_equal(fake_figures().filtered, 1);
+}
+
+static void an_event_for_this_subscription_passes_its_filters_and_does_not_say_so(void **state)
+{
+	(void)state;
+	set_filter(false);
+	fake.only = "billing";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	assert_posts(1, "1");
+	assert_null(strstr(fake.posts[0].all, "weirfor"));
+	weir_arena_fini(&filter_arena);
+}
+
+/* ---- what a failed answer says ---------------------------------------------- */
+
+static void headers_of_a_failed_answer_become_extensions_of_the_dead_letter_within_bounds(void **state)
+{
+	static char long_value[1024];
+	const struct weir_header headers[] = {
+		{ WEIR_STR("kne-reason"), WEIR_STR("full") },
+		{ WEIR_STR("KNE-Shelf7"), WEIR_STR("a b") },
+		{ WEIR_STR("kne-"), WEIR_STR("x") },
+		{ WEIR_STR("kne-bad_name"), WEIR_STR("x") },
+		{ WEIR_STR("kne-id"), WEIR_STR("other") },
+		{ WEIR_STR("kne-partitionkey"), WEIR_STR("other") },
+		{ WEIR_STR("kne-weirhops"), WEIR_STR("0") },
+		{ WEIR_STR("kne-long"), { long_value, sizeof long_value } },
+		{ WEIR_STR("kne-control"), WEIR_STR("a\x01") },
+		{ WEIR_STR("kn"), WEIR_STR("x") },
+	};
+	const char *letter;
+
+	(void)state;
+	memset(long_value, 'x', sizeof long_value);
+	fake.settings.delivery.dead_letter_sink = "http://dead/";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer_with(0, 400, headers, sizeof headers / sizeof headers[0], "");
+	assert_posts(2, "1 1");
+	letter = fake.posts[1].all;
+	assert_non_null(strstr(letter, "ce-reason: full\n"));
+	assert_non_null(strstr(letter, "ce-shelf7: a%20b\n"));
+	assert_non_null(strstr(letter, "ce-weirhops: 1\n"));
+	assert_null(strstr(letter, "other"));
+	assert_null(strstr(letter, "ce-long"));
+	assert_null(strstr(letter, "ce-control"));
+	assert_null(strstr(letter, "ce-bad"));
+}
+
+static void no_more_than_eight_headers_are_kept(void **state)
+{
+	struct weir_header headers[20];
+	char names[20][8];
+	size_t found = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 20; i++) {
+		snprintf(names[i], sizeof names[i], "kne-x%c", (char)('a' + i));
+		headers[i] = (struct weir_header){ weir_str(names[i]), WEIR_STR("v") };
+	}
+	fake.settings.delivery.dead_letter_sink = "http://dead/";
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	fake_answer_with(0, 400, headers, 20, "");
+	for (const char *at = fake.posts[1].all; (at = strstr(at, "ce-x")); at++)
+		found++;
+	assert_int_equal(found, 8);
+}
+
+static void events_are_posted_as_json_where_asked(void **state)
+{
+	(void)state;
+	fake.settings.delivery.structured = true;
+	fake_subscribe();
+	fake_deliver("1", NULL);
+	fake_turn();
+	assert_non_null(strstr(fake.posts[0].all, "content-type: application/cloudevents+json"));
+	assert_non_null(memmem(fake.posts[0].post.body.ptr, fake.posts[0].post.body.len, "\"id\":\"1\"", 8));
+}
+
 /* ---- order ---------------------------------------------------------------- */
 
 static void one_key_is_serial_and_keys_are_parallel(void **state)
@@ -996,6 +1090,11 @@ int main(void)
 		TEST(what_does_not_pass_waits_for_nobody),
 		TEST(a_record_that_is_no_event_is_not_filtered_away),
 		TEST(an_event_that_could_not_be_decoded_at_first_is_filtered_later),
+		TEST(an_event_for_another_subscription_is_acked_without_a_post),
+		TEST(an_event_for_this_subscription_passes_its_filters_and_does_not_say_so),
+		TEST(headers_of_a_failed_answer_become_extensions_of_the_dead_letter_within_bounds),
+		TEST(no_more_than_eight_headers_are_kept),
+		TEST(events_are_posted_as_json_where_asked),
 		TEST(one_key_is_serial_and_keys_are_parallel),
 		TEST(keys_are_found_in_the_event_where_the_backend_keeps_none),
 		TEST(a_key_that_waits_for_a_retry_blocks_only_itself),
