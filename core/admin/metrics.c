@@ -245,10 +245,21 @@ static void channel_row(struct weir_exposition *out, const struct weir_channel_v
 	weir_exposition_uint(out, labels, 2, value_at(&channel->figures, row->offset));
 }
 
+static void channel_moves(struct weir_exposition *out, const struct weir_channel_view *channel, const void *ctx)
+{
+	struct weir_exposition_label labels[] = CHANNEL_LABELS(channel);
+
+	(void)ctx;
+	weir_exposition_uint(out, labels, 2, channel->move_count);
+}
+
 static void write_channels(struct weir_exposition *out, const struct weir_admin_snapshot *snapshot)
 {
 	weir_exposition_family(out, "weir_channel_ready", GAUGE, "1 if the channel's backend takes events.");
 	each_channel(out, snapshot, channel_up, NULL);
+	weir_exposition_family(out, "weir_channel_moves", GAUGE,
+			       "Backends that the channel is moving away from and that are not drained yet.");
+	each_channel(out, snapshot, channel_moves, NULL);
 	for (size_t i = 0; i < sizeof ingress_rows / sizeof ingress_rows[0]; i++) {
 		const struct row *row = &ingress_rows[i];
 		weir_exposition_family(out, row->name, row->type, row->help);

@@ -37,6 +37,15 @@ static bool copy_subscriptions(struct weir_arena *arena, struct weir_channel_vie
 	return true;
 }
 
+static bool copy_moves(struct weir_arena *arena, struct weir_channel_view *channel)
+{
+	for (size_t i = 0; i < channel->move_count; i++) {
+		if (!copy_text(arena, &channel->moves[i].from) || !copy_text(arena, &channel->moves[i].to))
+			return false;
+	}
+	return true;
+}
+
 static bool reserve(struct weir_admin_snapshot *snapshot)
 {
 	size_t capacity = snapshot->channel_capacity ? snapshot->channel_capacity * 2 : CHANNELS_FIRST;
@@ -63,7 +72,7 @@ static bool on_channel(void *ctx, const struct weir_channel_view *view)
 	copy = &snapshot->channels[snapshot->channel_count];
 	*copy = *view;
 	if (!copy_text(&snapshot->arena, &copy->ns) || !copy_text(&snapshot->arena, &copy->name) ||
-	    !copy_text(&snapshot->arena, &copy->kind) || !copy_subscriptions(&snapshot->arena, copy))
+	    !copy_text(&snapshot->arena, &copy->kind) || !copy_moves(&snapshot->arena, copy) || !copy_subscriptions(&snapshot->arena, copy))
 		return false;
 	snapshot->channel_count++;
 	snapshot->failed = false;

@@ -141,6 +141,39 @@ static struct json_object *subscription_object(struct builder *builder, const st
 	return object;
 }
 
+static const char *stage_text(uint32_t stage)
+{
+	static const char *const texts[] = { "", "preparing", "waiting", "draining" };
+
+	return stage < sizeof texts / sizeof texts[0] ? texts[stage] : "";
+}
+
+static struct json_object *move_object(struct builder *builder, const struct weir_move_info *move)
+{
+	struct json_object *object = json_object_new_object();
+
+	add_text(builder, object, "from", move->from);
+	add_text(builder, object, "to", move->to);
+	add_text(builder, object, "stage", stage_text(move->stage));
+	if (move->stage == WEIR_MOVE_DRAINING) {
+		add_uint(builder, object, "subscriptionsLeft", move->subscriptions);
+		if (move->left != UINT64_MAX)
+			add_uint(builder, object, "eventsLeft", move->left);
+	}
+	add_uint(builder, object, "ageSeconds", move->age_ms > 0 ? (uint64_t)move->age_ms / 1000 : 0);
+	add_error(builder, object, move->error.code == WEIR_OK, &move->error);
+	return object;
+}
+
+static struct json_object *moves_array(struct builder *builder, const struct weir_channel_view *view)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < view->move_count; i++)
+		push(builder, array, move_object(builder, &view->moves[i]));
+	return array;
+}
+
 static struct json_object *channel_object(struct builder *builder, const struct weir_channel_view *view)
 {
 	const struct weir_ingress_figures *figures = &view->figures;
@@ -159,6 +192,8 @@ static struct json_object *channel_object(struct builder *builder, const struct 
 	for (size_t i = 0; i < view->subscription_count; i++)
 		push(builder, list, subscription_object(builder, &view->subscriptions[i]));
 	add(builder, object, "subscriptions", list);
+	if (view->move_count)
+		add(builder, object, "moves", moves_array(builder, view));
 	return object;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/version.h>
@@ -231,9 +232,25 @@ static int start_reloading(struct serve *serve, struct weir_error *err)
 	return WEIR_OK;
 }
 
+/* A folder that cannot be made is told when a channel moves, and not before. */
+static int remember_moves(const struct serve *serve, struct weir_error *err)
+{
+	const char *path = weir_config_get(serve->config, "dispatcher.moves.path"), *slash = strrchr(path, '/');
+	char folder[4096];
+
+	if (slash && (size_t)(slash - path) < sizeof folder) {
+		snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+		(void)!mkdir(folder, 0700);
+	}
+	return weir_runtime_remember(serve->runtime, path, err);
+}
+
 static int start(struct serve *serve, struct weir_error *err)
 {
-	int code = weir_dispatcher_start(serve->config, serve->runtime, &serve->dispatcher, err);
+	int code = remember_moves(serve, err);
+
+	if (!code)
+		code = weir_dispatcher_start(serve->config, serve->runtime, &serve->dispatcher, err);
 
 	if (!code)
 		code = weir_admin_start(serve->config, serve->dispatcher, serve->runtime, &serve->admin, err);

@@ -116,6 +116,23 @@ static void log_plan(const struct weir_plan *plan)
 			 plan->steps[i].key, plan->steps[i].text);
 }
 
+/* Backends whose credentials changed are opened anew, each once. */
+static void renew(struct weir_reload *reload, const struct weir_plan *plan)
+{
+	const char *last = NULL;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		const char *kind = plan->steps[i].kind;
+		struct weir_error err = WEIR_ERROR_INIT;
+
+		if (plan->steps[i].effect != WEIR_PLAN_RENEW || (last && strcmp(last, kind) == 0))
+			continue;
+		last = kind;
+		if (weir_runtime_renew(reload->options.runtime, kind, &err) != WEIR_OK)
+			weir_log(WEIR_LOG_WARNING, "%s is not opened anew: %s", kind, err.text);
+	}
+}
+
 /* The configuration takes the place of the one in use. */
 static void take(struct weir_reload *reload, weir_config *config, struct old_config *old)
 {
@@ -160,6 +177,7 @@ static void try_plan(struct weir_reload *reload, weir_config *config, struct wei
 			  obstacle->text);
 	} else if (go_over(reload, config, &outcome->error) == WEIR_OK) {
 		outcome->result = WEIR_RELOAD_APPLIED;
+		renew(reload, &outcome->plan);
 		log_plan(&outcome->plan);
 	}
 }

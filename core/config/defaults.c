@@ -92,12 +92,12 @@ static const char *driver_folders(weir_config *config)
 	return keep(config, &list);
 }
 
-static const char *quarantine_folder(weir_config *config)
+static const char *in_state_directory(weir_config *config, const char *name)
 {
 	struct weir_dynbuf text;
 
 	weir_dynbuf_init(&text, PATHS_MAX);
-	weir_dynbuf_addf(&text, "%s/quarantine", config->state_directory ? config->state_directory : "./weir-data");
+	weir_dynbuf_addf(&text, "%s/%s", config->state_directory ? config->state_directory : "./weir-data", name);
 	return keep(config, &text);
 }
 
@@ -106,6 +106,8 @@ const char *weir_config_default(weir_config *config, const struct weir_field *ro
 	if (strcmp(row->option.key, "drivers.path") == 0)
 		return driver_folders(config);
 	if (strcmp(row->option.key, "dispatcher.quarantine.path") == 0)
-		return quarantine_folder(config);
+		return in_state_directory(config, "quarantine");
+	if (strcmp(row->option.key, "dispatcher.moves.path") == 0)
+		return in_state_directory(config, "moves.json");
 	return row->option.fallback;
 }

@@ -32,11 +32,19 @@ struct item {
 	struct weir_retired *before;  /* the new one has to wait for it */
 };
 
+/* A channel that goes to another kind. */
+struct move {
+	struct weir_dispatch_row *row; /* of the next topology */
+	struct weir_dispatch_kind *to; /* NULL once the channel has it */
+};
+
 struct change {
 	struct weir_dispatcher *dispatcher;
 	struct weir_topology *now, *next; /* `now` NULL: this is the start */
 	struct item *items;
 	size_t item_count;
+	struct move *moves; /* room for one for each channel */
+	size_t move_count;
 	struct weir_retired *spare; /* one for each thing that may have to be retired */
 	struct weir_error *err;
 	int code;
@@ -74,20 +82,27 @@ static bool stays(const struct change *change, const struct weir_egress *egress)
 
 /* ---- prepare: channels ---------------------------------------------------- */
 
+static int note_move(struct change *change, struct weir_dispatch_row *row, const char *kind)
+{
+	struct move *move = &change->moves[change->move_count];
+
+	if (weir_dispatch_kind_new(kind, &move->to))
+		return weir_fail(change->err, WEIR_ENOMEM, "out of memory for a channel");
+	move->row = row;
+	change->move_count++;
+	return WEIR_OK;
+}
+
 static int take_channel(struct change *change, const struct weir_channel_settings *settings,
-			struct weir_dispatch_channel **ret)
+			struct weir_dispatch_row *ret)
 {
 	const struct weir_dispatch_row *row = row_now(change, settings->ns, settings->name);
 	const char *kind = weir_config_kind(change->next->config, settings->ns, settings->name);
 
 	if (!row)
-		return weir_dispatch_channel_open(change->dispatcher, settings, kind, ret, change->err);
-	if (strcmp(row->channel->kind, kind) != 0)
-		return weir_fail(change->err, WEIR_ENOTSUP,
-				 "channel %s/%s: its kind cannot change from %s to %s while it runs; restart",
-				 settings->ns, settings->name, row->channel->kind, kind);
-	*ret = row->channel;
-	return WEIR_OK;
+		return weir_dispatch_channel_open(change->dispatcher, settings, kind, &ret->channel, change->err);
+	ret->channel = row->channel;
+	return strcmp(row->channel->kind, kind) == 0 ? WEIR_OK : note_move(change, ret, kind);
 }
 
 static int take_channels(struct change *change, const struct weir_channel_settings *settings)
@@ -96,7 +111,7 @@ static int take_channels(struct change *change, const struct weir_channel_settin
 
 	for (size_t i = 0; i < next->row_count; i++) {
 		struct weir_dispatch_row *row = &next->rows[i];
-		int code = take_channel(change, &settings[i], &row->channel);
+		int code = take_channel(change, &settings[i], row);
 
 		if (code)
 			return code;
@@ -300,6 +315,45 @@ static int subscribe_items(struct change *change)
 	return WEIR_OK;
 }
 
+/* ---- prepare: moves ------------------------------------------------------- */
+
+static void expect_on_loop(void *ctx)
+{
+	const struct on_loop *on = ctx;
+
+	for (size_t i = 0; i < on->change->move_count; i++) {
+		const struct weir_dispatch_row *row = on->change->moves[i].row;
+
+		for (size_t j = 0; j < row->egress_count; j++) {
+			if (weir_egress_loop(row->egresses[j]) == on->loop)
+				weir_egress_expect_move(row->egresses[j]);
+		}
+	}
+}
+
+/* The last thing that may fail, for it begins at once. */
+static int begin_moves(struct change *change)
+{
+	int code = WEIR_OK;
+	size_t begun = 0;
+
+	if (change->move_count)
+		on_each_loop(change, expect_on_loop);
+	while (begun < change->move_count && !code) {
+		const struct move *move = &change->moves[begun];
+
+		code = weir_channel_move(move->row->channel->ingress.channel, move->to->name, change->err);
+		begun += !code;
+	}
+	while (code && begun > 0) { /* nothing has happened yet, or it goes back the same way */
+		struct weir_dispatch_channel *channel = change->moves[--begun].row->channel;
+
+		weir_channel_move(channel->ingress.channel, channel->kind, NULL);
+		channel->moving = true;
+	}
+	return code;
+}
+
 /* ---- prepare -------------------------------------------------------------- */
 
 /* So that nothing of the commit needs memory. */
@@ -321,7 +375,8 @@ static int make_room(struct change *change, const weir_config *config, const str
 {
 	change->item_count = count_items(settings, count);
 	change->items = weir_mem_zalloc(change->item_count + 1, sizeof *change->items);
-	if (!change->items || weir_topology_new(config, count, &change->next) || make_spares(change))
+	change->moves = weir_mem_zalloc(count, sizeof *change->moves);
+	if (!change->items || !change->moves || weir_topology_new(config, count, &change->next) || make_spares(change))
 		return weir_fail(change->err, WEIR_ENOMEM, "out of memory for the channels");
 	return WEIR_OK;
 }
@@ -342,7 +397,8 @@ static int prepare(struct change *change, const weir_config *config)
 		return code;
 	find_items(change, settings);
 	on_each_loop(change, prepare_on_loop);
-	return change->code ? change->code : subscribe_items(change);
+	code = change->code ? change->code : subscribe_items(change);
+	return code ? code : begin_moves(change);
 }
 
 /* ---- not done ------------------------------------------------------------- */
@@ -429,12 +485,24 @@ static void route(struct weir_dispatcher *dispatcher, const struct weir_topology
 	}
 }
 
+static void take_kinds(struct change *change)
+{
+	for (size_t i = 0; i < change->move_count; i++) {
+		struct move *move = &change->moves[i];
+
+		weir_dispatch_channel_take_kind(move->row->channel, move->to);
+		move->to = NULL;
+		move->row->channel->moving = true;
+	}
+}
+
 static void commit(struct change *change)
 {
 	struct weir_dispatcher *dispatcher = change->dispatcher;
 	struct weir_topology *now = change->now;
 
 	on_each_loop(change, commit_on_loop);
+	take_kinds(change);
 	route(dispatcher, change->next);
 	for (size_t i = 0; i < change->item_count; i++) {
 		if (change->items[i].before)
@@ -457,6 +525,11 @@ int weir_dispatcher_change(struct weir_dispatcher *dispatcher, const weir_config
 		undo(&change);
 	else
 		commit(&change);
+	for (size_t i = 0; i < change.move_count; i++)
+		weir_mem_free(change.moves[i].to);
+	weir_mem_free(change.moves);
+	if (dispatcher->topology)
+		weir_moving_begin(dispatcher);
 	weir_retired_free(change.spare);
 	weir_mem_free(change.items);
 	return code;

@@ -113,11 +113,16 @@ struct weir_subscription_view {
 	struct weir_egress_figures figures;
 };
 
+enum { WEIR_VIEW_MOVES = 4 };
+
 struct weir_channel_view {
-	const char *ns, *name, *kind;
+	const char *ns, *name;
+	const char *kind; /* where new events go */
 	bool ready;
 	struct weir_error error;
 	struct weir_ingress_figures figures;
+	struct weir_move_info moves[WEIR_VIEW_MOVES]; /* away from other backends, the oldest first */
+	size_t move_count;
 	const struct weir_subscription_view *subscriptions;
 	size_t subscription_count;
 };

@@ -29,12 +29,22 @@ enum { WEIR_DISPATCH_LISTEN_MAX = 16 };
 
 struct weir_retired;
 
+/* The name of a kind; stays as long as the channel. */
+struct weir_dispatch_kind {
+	struct weir_dispatch_kind *next;
+	char name[];
+};
+
 /* A channel that is open; stays the same from topology to topology. */
 struct weir_dispatch_channel {
 	struct weir_ingress_channel ingress; /* first: what the router finds */
 	struct weir_adapter_door door;
-	char *ns, *name, *kind, *resource;
-	size_t row; /* in the current topology */
+	char *ns, *name;
+	char *resource; /* of tokens for it; as it was first opened */
+	struct weir_dispatch_kind *kinds; /* which it was asked for, the newest first */
+	_Atomic(const char *) kind;       /* the newest; for other threads, too */
+	bool moving;                      /* as far as the keeper has seen */
+	size_t row;                       /* in the current topology */
 };
 
 struct weir_dispatch_row {
@@ -58,7 +68,7 @@ struct weir_dispatcher {
 	struct weir_topology *topology; /* the current one; changed under the lock */
 
 	struct weir_worker keeper;
-	struct weir_timer tend; /* while something is retired */
+	struct weir_timer tend; /* while something is retired, or a channel moves */
 	struct weir_retired *retired;
 	int64_t drain_timeout_ms;
 
@@ -106,6 +116,18 @@ int weir_dispatch_channel_open(struct weir_dispatcher *dispatcher, const struct 
 			       const char *kind, struct weir_dispatch_channel **ret, struct weir_error *err);
 void weir_dispatch_channel_free(struct weir_dispatch_channel *channel);
 
+/* ---- moving.c ------------------------------------------------------------- */
+
+int weir_dispatch_kind_new(const char *name, struct weir_dispatch_kind **ret);
+/* From here on the channel is asked for with that kind, which it owns. */
+void weir_dispatch_channel_take_kind(struct weir_dispatch_channel *channel, struct weir_dispatch_kind *kind);
+/* Takes what depends on the backend from the one that new events go to now. */
+void weir_dispatch_channel_refresh(struct weir_dispatch_channel *channel);
+/* Looks after the channels that move. False: none does. */
+bool weir_moving_tend(struct weir_dispatcher *dispatcher);
+/* After a change, or a start: has the keeper look after those that move. */
+void weir_moving_begin(struct weir_dispatcher *dispatcher);
+
 /* ---- change.c ------------------------------------------------------------- */
 
 /* Goes over to another configuration, or changes nothing. */
@@ -138,6 +160,8 @@ void weir_retired_succeed(struct weir_retired *retired, struct weir_egress *succ
 bool weir_retired_uses(const struct weir_dispatcher *dispatcher, const weir_config *config);
 /* When the loops do not run any more: closes what is left; returns how many deliveries were given up. */
 size_t weir_retired_close(struct weir_dispatcher *dispatcher, int64_t deadline_ns);
+/* Has the keeper look after what there is, soon. */
+void weir_tend_soon(struct weir_dispatcher *dispatcher);
 /* When ingresses and loops are gone. */
 void weir_retired_end(struct weir_dispatcher *dispatcher);
 

@@ -51,6 +51,11 @@ void weir_egress_commit(struct weir_egress *egress);
 /* Forgets what was prepared. */
 void weir_egress_discard(struct weir_egress *egress);
 
+/* The channel is about to move to another backend. */
+void weir_egress_expect_move(struct weir_egress *egress);
+/* It moves, or has moved: takes what depends on the backend from the one that new events go to now. */
+void weir_egress_adapt(struct weir_egress *egress);
+
 /* ---- ending --------------------------------------------------------------- */
 
 /*

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/container.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 enum { WINDOW_MIN = 64, WINDOW_MAX = 4096 };
@@ -71,13 +72,22 @@ static int reserve_timers(struct weir_egress *egress)
 	return code;
 }
 
+/* While a channel moves, events of another backend come, too: then keys are looked for in the events. */
+static bool keeps_keys(const struct weir_egress *egress)
+{
+	struct weir_move_info info;
+
+	return weir_channel_move_info(egress->options.channel, 0, &info) != WEIR_OK &&
+	       weir_channel_caps(egress->options.channel)->bits & WEIR_CAP_BIT(WEIR_CAP_KEY);
+}
+
 static int make_parts(struct weir_egress *egress, struct weir_error *err)
 {
 	const struct weir_delivery_settings *delivery = &egress->options.settings->delivery;
 	bool ordered = delivery->order == WEIR_ORDER_ORDERED;
 
 	egress->window = window_of(delivery);
-	egress->key_kept = weir_channel_caps(egress->options.channel)->bits & WEIR_CAP_BIT(WEIR_CAP_KEY);
+	egress->key_kept = keeps_keys(egress);
 	if (getrandom(&egress->key_seed, sizeof egress->key_seed, GRND_NONBLOCK) < 0)
 		egress->key_seed = (uint64_t)weir_clock_now_ns();
 	if (weir_mailbox_init(&egress->mailbox, egress->options.loop->worker.loop, egress->window,
@@ -206,6 +216,19 @@ void weir_egress_discard(struct weir_egress *egress)
 	weir_sink_unref(egress->next.reply);
 	weir_sink_unref(egress->next.dead_letter);
 	egress->next = (struct weir_egress_next){ 0 };
+}
+
+void weir_egress_expect_move(struct weir_egress *egress)
+{
+	egress->key_kept = false;
+}
+
+void weir_egress_adapt(struct weir_egress *egress)
+{
+	egress->key_kept = keeps_keys(egress);
+	if (!egress->closing && weir_egress_extend_begin(egress))
+		weir_egress_log(egress, WEIR_LOG_ERROR,
+				"out of memory: the backend is not told what is still being delivered");
 }
 
 /* ---- ending --------------------------------------------------------------- */

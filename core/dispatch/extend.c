@@ -25,8 +25,11 @@ static void tell(struct weir_egress *egress, weir_delivery *const *deliveries, s
 		       ? weir_delivery_settle(deliveries, count, WEIR_EXTEND, (int64_t)egress->extend_every_ms * ROUNDS)
 		       : WEIR_OK;
 
-	/* A stale one has come back already: it will be counted when it is acknowledged. */
-	if (code && code != WEIR_ESTALE)
+	/*
+	 * A stale one has come back already: it will be counted when it is acknowledged. While a channel moves, some
+	 * are of a backend that does not want to be told.
+	 */
+	if (code && code != WEIR_ESTALE && code != WEIR_ENOTSUP)
 		weir_egress_log(
 		    egress, WEIR_LOG_WARNING,
 		    "the backend was not told that events are still being delivered, they may come twice: %s",
@@ -75,12 +78,16 @@ int weir_egress_extend_begin(struct weir_egress *egress)
 {
 	const struct weir_caps *caps = weir_channel_caps(egress->options.channel);
 	const uint64_t wanted = WEIR_CAP_BIT(WEIR_CAP_ACK_DEADLINE) | WEIR_CAP_BIT(WEIR_CAP_EXTEND);
+	uint32_t every_ms;
 
 	if ((caps->bits & wanted) != wanted)
 		return WEIR_OK;
-	egress->extend_every_ms = (caps->ack_wait_ms ? caps->ack_wait_ms : ACK_WAIT_MS) / ROUNDS;
-	if (egress->extend_every_ms < EVERY_MIN_MS)
-		egress->extend_every_ms = EVERY_MIN_MS;
+	every_ms = (caps->ack_wait_ms ? caps->ack_wait_ms : ACK_WAIT_MS) / ROUNDS;
+	if (every_ms < EVERY_MIN_MS)
+		every_ms = EVERY_MIN_MS;
+	if (egress->extend_timer.slot && every_ms == egress->extend_every_ms)
+		return WEIR_OK;
+	egress->extend_every_ms = every_ms;
 	egress->extend_timer.fire = on_time;
 	return set_timer(egress);
 }

@@ -27,8 +27,9 @@ struct weir_ingress_slot;
 /* What the ingresses need to know of a channel, and what each keeps for it. */
 struct weir_ingress_channel {
 	weir_channel *channel;
-	bool volatile_store; /* say so in each 202 */
-	bool atomic_batch;
+	/* Both change when the channel moves to another backend. */
+	_Atomic bool volatile_store; /* say so in each 202 */
+	_Atomic bool atomic_batch;
 	struct weir_auth_scope scope;
 	bool is_door;                    /* another way into a channel that has its own entry */
 	const char *kyma_source;         /* takes Kyma's older format: the source of these events; NULL: CloudEvents */

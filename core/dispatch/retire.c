@@ -216,7 +216,7 @@ static void on_time(struct weir_timer *timer)
 			tend_channel(retired);
 	}
 	drop_done(dispatcher);
-	if (dispatcher->retired)
+	if (weir_moving_tend(dispatcher) || dispatcher->retired)
 		set_timer(dispatcher);
 }
 
@@ -229,6 +229,12 @@ static void set_timer(struct weir_dispatcher *dispatcher)
 		weir_log(WEIR_LOG_ERROR, "out of memory: what a reload took away is ended with the next one");
 }
 
+void weir_tend_soon(struct weir_dispatcher *dispatcher)
+{
+	if (!dispatcher->tend.slot)
+		set_timer(dispatcher);
+}
+
 static void retire(struct weir_dispatcher *dispatcher, struct weir_retired *retired,
 		   struct weir_dispatch_channel *channel)
 {
@@ -236,8 +242,7 @@ static void retire(struct weir_dispatcher *dispatcher, struct weir_retired *reti
 	retired->channel = channel;
 	retired->next = dispatcher->retired;
 	dispatcher->retired = retired;
-	if (!dispatcher->tend.slot)
-		set_timer(dispatcher);
+	weir_tend_soon(dispatcher);
 }
 
 static void on_idle(void *ctx)

@@ -128,14 +128,16 @@ static char *resource_of(const struct weir_channel_settings *settings, const cha
 }
 
 static int name_channel(struct weir_dispatch_channel *channel, const struct weir_channel_settings *settings,
-			size_t ingress_count)
+			const char *kind, size_t ingress_count)
 {
+	struct weir_dispatch_kind *named;
+
 	channel->ns = weir_mem_strdup(settings->ns);
 	channel->name = weir_mem_strdup(settings->name);
-	channel->kind = weir_mem_strdup(weir_channel_kind(channel->ingress.channel));
-	channel->resource = resource_of(settings, weir_channel_kind(channel->ingress.channel));
-	if (!channel->ns || !channel->name || !channel->kind || !channel->resource)
+	channel->resource = resource_of(settings, kind);
+	if (!channel->ns || !channel->name || !channel->resource || weir_dispatch_kind_new(kind, &named))
 		return WEIR_ENOMEM;
+	weir_dispatch_channel_take_kind(channel, named);
 	channel->ingress.scope = (struct weir_auth_scope){ channel->resource, channel->ns, channel->name };
 	return weir_ingress_channel_init(&channel->ingress, ingress_count);
 }
@@ -144,23 +146,20 @@ int weir_dispatch_channel_open(struct weir_dispatcher *dispatcher, const struct 
 			       const char *kind, struct weir_dispatch_channel **ret, struct weir_error *err)
 {
 	struct weir_dispatch_channel *channel = weir_mem_zalloc(1, sizeof *channel);
-	const struct weir_caps *caps;
 	int code;
 
 	if (!channel)
 		return weir_fail(err, WEIR_ENOMEM, "out of memory for a channel");
-	code =
-	    weir_channel_open(dispatcher->runtime, settings->ns, settings->name, kind, &channel->ingress.channel, err);
-	if (!code && name_channel(channel, settings, dispatcher->settings.ingress_loops))
+	code = weir_channel_open(dispatcher->runtime, settings->ns, settings->name, kind, &channel->ingress.channel,
+				 err);
+	if (!code && name_channel(channel, settings, kind, dispatcher->settings.ingress_loops))
 		code = weir_fail(err, WEIR_ENOMEM, "out of memory for a channel");
 	if (code) {
 		weir_dispatch_channel_free(channel);
 		return code;
 	}
-	caps = weir_channel_caps(channel->ingress.channel);
-	channel->ingress.volatile_store = caps->durability && strcmp(caps->durability, "memory") == 0;
-	channel->ingress.atomic_batch = caps->bits & WEIR_CAP_BIT(WEIR_CAP_ATOMIC_BATCH);
 	weir_adapter_door_init(&channel->door, &channel->ingress, channel->ns, dispatcher->settings.events_source);
+	weir_dispatch_channel_refresh(channel);
 	*ret = channel;
 	return WEIR_OK;
 }
@@ -172,9 +171,14 @@ void weir_dispatch_channel_free(struct weir_dispatch_channel *channel)
 	weir_ingress_channel_fini(&channel->ingress);
 	if (channel->ingress.channel)
 		weir_channel_close(channel->ingress.channel);
+	while (channel->kinds) {
+		struct weir_dispatch_kind *kind = channel->kinds;
+
+		channel->kinds = kind->next;
+		weir_mem_free(kind);
+	}
 	weir_mem_free(channel->ns);
 	weir_mem_free(channel->name);
-	weir_mem_free(channel->kind);
 	weir_mem_free(channel->resource);
 	weir_mem_free(channel);
 }

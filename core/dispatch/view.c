@@ -4,6 +4,13 @@
 #include "channel/runtime.h"
 #include "dispatch/dispatcher_state.h"
 
+static void view_moves(weir_channel *channel, struct weir_channel_view *ret)
+{
+	while (ret->move_count < WEIR_VIEW_MOVES &&
+	       weir_channel_move_info(channel, ret->move_count, &ret->moves[ret->move_count]) == WEIR_OK)
+		ret->move_count++;
+}
+
 static void view_backend(weir_channel *channel, struct weir_channel_view *ret)
 {
 	ret->ready = weir_channel_ready(channel, &ret->error) == WEIR_OK;
@@ -18,8 +25,11 @@ static void view_channel(const struct weir_dispatch_channel *channel, bool open,
 		.kind = channel->kind,
 		.error = WEIR_ERROR_INIT,
 	};
-	if (open)
+	if (open) {
+		ret->kind = weir_channel_kind(channel->ingress.channel);
 		view_backend(channel->ingress.channel, ret);
+		view_moves(channel->ingress.channel, ret);
+	}
 	else
 		weir_fail(&ret->error, WEIR_ECLOSED, "closed");
 	weir_ingress_add_figures(&channel->ingress, &ret->figures);
