@@ -17,6 +17,24 @@ static bool copy_text(struct weir_arena *arena, const char **text)
 	return *text != NULL;
 }
 
+/* What follows '?' may be a token. */
+static bool copy_url(struct weir_arena *arena, const char **url)
+{
+	static const char hidden[] = "?(not shown)";
+	size_t len = *url ? strcspn(*url, "?") : 0;
+	char *copy;
+
+	if (!*url || !(*url)[len])
+		return copy_text(arena, url);
+	copy = weir_arena_alloc(arena, len + sizeof hidden);
+	if (!copy)
+		return false;
+	memcpy(copy, *url, len);
+	memcpy(copy + len, hidden, sizeof hidden);
+	*url = copy;
+	return true;
+}
+
 static bool copy_subscriptions(struct weir_arena *arena, struct weir_channel_view *channel)
 {
 	size_t count = channel->subscription_count;
@@ -31,7 +49,7 @@ static bool copy_subscriptions(struct weir_arena *arena, struct weir_channel_vie
 	channel->subscriptions = copies;
 	for (size_t i = 0; i < count; i++) {
 		if (!copy_text(arena, &copies[i].name) || !copy_text(arena, &copies[i].uid) ||
-		    !copy_text(arena, &copies[i].subscriber))
+		    !copy_url(arena, &copies[i].subscriber))
 			return false;
 	}
 	return true;
@@ -72,7 +90,8 @@ static bool on_channel(void *ctx, const struct weir_channel_view *view)
 	copy = &snapshot->channels[snapshot->channel_count];
 	*copy = *view;
 	if (!copy_text(&snapshot->arena, &copy->ns) || !copy_text(&snapshot->arena, &copy->name) ||
-	    !copy_text(&snapshot->arena, &copy->kind) || !copy_moves(&snapshot->arena, copy) || !copy_subscriptions(&snapshot->arena, copy))
+	    !copy_text(&snapshot->arena, &copy->kind) || !copy_moves(&snapshot->arena, copy) ||
+	    !copy_subscriptions(&snapshot->arena, copy))
 		return false;
 	snapshot->channel_count++;
 	snapshot->failed = false;

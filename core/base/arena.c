@@ -56,6 +56,13 @@ static bool chunk_add(struct weir_arena *arena, size_t size)
 	return true;
 }
 
+void weir_arena_wipe(struct weir_arena *arena)
+{
+	for (struct weir_arena_chunk *chunk = arena->chunks; chunk; chunk = chunk->next)
+		explicit_bzero(chunk->bytes, chunk->size);
+	weir_arena_fini(arena);
+}
+
 void weir_arena_reset(struct weir_arena *arena)
 {
 	struct weir_arena_chunk *chunk = arena->chunks;

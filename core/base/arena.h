@@ -24,6 +24,8 @@ struct weir_arena {
 
 void weir_arena_init(struct weir_arena *arena, size_t max);
 void weir_arena_fini(struct weir_arena *arena);
+/* Overwrites all that it handed out, then as weir_arena_fini(): for what had secrets in it. */
+void weir_arena_wipe(struct weir_arena *arena);
 void weir_arena_reset(struct weir_arena *arena);
 /* Aligned for any type; not zeroed; NULL when memory is short or `max` is passed. */
 void *weir_arena_alloc(struct weir_arena *arena, size_t size);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -13,6 +14,7 @@
 #include "cli/check.h"
 #include "cli/cmd.h"
 #include "config/forms.h"
+#include "config/secret.h"
 #include "config/settings.h"
 
 enum { DRIVERS_MAX = 256, CLOSE_MS = 5000 };
@@ -76,6 +78,13 @@ static bool check_sections(weir_config *config, const weir_runtime *runtime)
 	return weir_config_check_sections(config, names, count, NULL) == WEIR_OK;
 }
 
+/* A core file would hold them, and goes where nobody looks after it. Once they were there, they may be anywhere. */
+static void keep_out_of_core_files(const weir_config *config)
+{
+	if (weir_config_holds_secrets(config))
+		prctl(PR_SET_DUMPABLE, 0);
+}
+
 int weir_cli_read(const struct weir_cli_config *from, weir_config **ret_config, weir_runtime **ret_runtime, bool *wrong)
 {
 	struct weir_error err = WEIR_ERROR_INIT;
@@ -88,6 +97,7 @@ int weir_cli_read(const struct weir_cli_config *from, weir_config **ret_config, 
 		return weir_cli_fail(&err);
 	}
 	*wrong |= !check_sections(*ret_config, *ret_runtime);
+	keep_out_of_core_files(*ret_config);
 	return WEIR_EXIT_OK;
 }
 

@@ -37,7 +37,7 @@ void weir_config_free(weir_config *config)
 	weir_lines_fini(&config->problems);
 	weir_lines_fini(&config->warnings);
 	weir_mem_free(config->sources);
-	weir_arena_fini(&config->arena);
+	weir_arena_wipe(&config->arena);
 	weir_mem_free(config);
 }
 

@@ -37,7 +37,7 @@ void weir_driver_cache_free(struct weir_driver_cache *cache)
 	while (cache->first) {
 		struct weir_driver_settings *next = cache->first->next;
 
-		weir_arena_fini(&cache->first->arena);
+		weir_arena_wipe(&cache->first->arena);
 		weir_mem_free(cache->first);
 		cache->first = next;
 	}
@@ -302,7 +302,7 @@ static struct weir_driver_settings *settings_new(const weir_config *config, cons
 	made->settings = weir_arena_alloc(&made->arena, (*capacity + 1) * sizeof *made->settings);
 	if (made->name && made->settings)
 		return made;
-	weir_arena_fini(&made->arena);
+	weir_arena_wipe(&made->arena);
 	weir_mem_free(made);
 	return NULL;
 }
@@ -330,7 +330,7 @@ static int read_driver(const weir_config *config, const struct weir_driver *driv
 	read_section(&reading);
 	fill_absent(&reading);
 	if (reading.code) {
-		weir_arena_fini(&reading.ret->arena);
+		weir_arena_wipe(&reading.ret->arena);
 		weir_mem_free(reading.ret);
 		return reading.code;
 	}

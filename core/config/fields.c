@@ -119,9 +119,10 @@ static const struct weir_field dotted[] = {
 	       "$STATE_DIRECTORY, else in ./weir-data."),
 	INT("dispatcher.quarantine.maxEvents", "100000", 1, 1000000000,
 	    "Most events kept in quarantine; when it is full, deliveries wait."),
-	STRING("dispatcher.moves.path", NULL, WEIR_FORM_PATH, "\"/var/lib/weir/moves.json\"",
-	       "File in which is kept which backend each channel is on and what is left to drain, so that a move goes on "
-	       "after a restart; default: moves.json in $STATE_DIRECTORY, else in ./weir-data."),
+	STRING(
+	    "dispatcher.moves.path", NULL, WEIR_FORM_PATH, "\"/var/lib/weir/moves.json\"",
+	    "File in which is kept which backend each channel is on and what is left to drain, so that a move goes on "
+	    "after a restart; default: moves.json in $STATE_DIRECTORY, else in ./weir-data."),
 	BOOL("dispatcher.watch", "true",
 	     "Reload by itself when a file or a mounted folder that the configuration was read from changes."),
 	BOOL("dispatcher.batch", "false",

@@ -267,6 +267,7 @@ static void add_mounted(weir_config *config, const char *folder, const char *nam
 		return;
 	value =
 	    weir_arena_copy(&config->arena, (struct weir_buf){ text, len && text[len - 1] == '\n' ? len - 1 : len });
+	explicit_bzero(text, len);
 	weir_mem_free(text);
 	if (value.ptr)
 		put(&manifest, &place, weir_str(name), value);
@@ -309,6 +310,8 @@ static void add_file(weir_config *config, const char *path)
 
 	if (text)
 		add_manifest(&manifest, (struct weir_buf){ text, len });
+	if (text)
+		explicit_bzero(text, len);
 	weir_mem_free(text);
 }
 

@@ -69,3 +69,15 @@ bool weir_secret_sounds_like(const char *key)
 	}
 	return false;
 }
+
+bool weir_config_holds_secrets(const weir_config *config)
+{
+	for (size_t i = 0; i < config->value_count; i++) {
+		const struct weir_value *value = &config->values[i];
+
+		if (value->text &&
+		    (weir_secret_sounds_like(value->key) || strcmp(value->key, "dispatcher.tls.keyFile") == 0))
+			return true;
+	}
+	return false;
+}

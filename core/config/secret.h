@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include <weir/config.h>
+
 #include "base/arena.h"
 #include "config/check.h"
 
@@ -18,5 +20,8 @@ int weir_secret_read(const char *path, struct weir_arena *arena, const char **re
 
 /* True if a key that nobody vouches for sounds like a secret: "sasl.password". */
 bool weir_secret_sounds_like(const char *key);
+
+/* Whether a loaded configuration has secrets in it, or names files with some. */
+bool weir_config_holds_secrets(const weir_config *config);
 
 #endif

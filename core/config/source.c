@@ -134,6 +134,7 @@ int weir_config_add_file(weir_config *config, const char *path)
 	if (code)
 		return code == WEIR_EINVAL && !config->no_memory ? WEIR_OK : WEIR_ENOMEM;
 	code = parse(config, path, (struct weir_buf){ text, len });
+	explicit_bzero(text, len); /* there may be secrets in it */
 	weir_mem_free(text);
 	return code;
 }

@@ -55,7 +55,7 @@ const char *weir_failure_words(const struct weir_failure *failure, char words[WE
 {
 	const struct weir_sink *destination = failure ? failure->destination : NULL;
 
-	snprintf(words, WEIR_FAILURE_WORDS, "%s%s%s", destination ? destination->name : "", destination ? ": " : "",
+	snprintf(words, WEIR_FAILURE_WORDS, "%s%s%s", destination ? destination->shown : "", destination ? ": " : "",
 		 failure && *failure->text ? failure->text : "not delivered");
 	return words;
 }

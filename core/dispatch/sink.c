@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dispatch/sink.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -35,6 +37,19 @@ static int open_sink(struct weir_sink *sink, struct weir_http_client *client, we
 	return open_channel(sink, text, runtime, err);
 }
 
+static char *shown_text(const char *name)
+{
+	static const char hidden[] = "?(not shown)";
+	size_t len = strcspn(name, "?");
+	char *text = weir_mem_alloc(len + sizeof hidden);
+
+	if (!text)
+		return NULL;
+	memcpy(text, name, len);
+	memcpy(text + len, name[len] ? hidden : "", name[len] ? sizeof hidden : 1);
+	return text;
+}
+
 int weir_sink_open(struct weir_sink **ret, const char *name, struct weir_http_client *client, weir_runtime *runtime,
 		   uint32_t max_parallel, struct weir_error *err)
 {
@@ -49,8 +64,9 @@ int weir_sink_open(struct weir_sink **ret, const char *name, struct weir_http_cl
 		return weir_fail(err, WEIR_ENOMEM, "out of memory");
 	sink->refs = 1;
 	sink->name = weir_mem_strdup(name);
-	code = sink->name ? open_sink(sink, client, runtime, max_parallel, err)
-			  : weir_fail(err, WEIR_ENOMEM, "out of memory");
+	sink->shown = shown_text(name);
+	code = sink->name && sink->shown ? open_sink(sink, client, runtime, max_parallel, err)
+					 : weir_fail(err, WEIR_ENOMEM, "out of memory");
 	if (code)
 		weir_sink_unref(sink);
 	else
@@ -86,5 +102,6 @@ void weir_sink_unref(struct weir_sink *sink)
 	if (sink->channel)
 		weir_channel_close(sink->channel);
 	weir_mem_free(sink->name);
+	weir_mem_free(sink->shown);
 	weir_mem_free(sink);
 }

@@ -17,6 +17,7 @@
 
 struct weir_sink {
 	char *name;                      /* as configured */
+	char *shown;                     /* the same for people: what follows '?' may be a token */
 	struct weir_http_target *target; /* NULL: a channel, or given up */
 	weir_channel *channel;           /* instead of a target */
 	uint32_t refs;

@@ -177,6 +177,62 @@ class Refusals(ReloadTest):
         self.assertEqual(server.get("/status").json()["configuration"]["reloadsApplied"], 0)
 
 
+class Moves(ReloadTest):
+    """A channel whose kind changes takes its subscriptions along, and nothing is lost."""
+
+    def arrived(self, server):
+        """Nothing is left on the old backend."""
+        server.wait_admin("/status", lambda answer: "moves" not in answer.json()["channels"][0])
+
+    def move(self, first, then):
+        to = self.sink()
+        one = subscription(to, retry=50)
+        server = self.weir(channel(one, kind=first))
+        load = Load(server, "/shop/orders")
+        to.wait(50)
+        server.config["channels"] = [channel(one, kind=then)]
+        self.reloaded(server, ["move"])
+        self.arrived(server)
+        to.wait(len(to.ids()) + 50)
+        load.stop()
+        to.wait_ids(load.accepted)
+        self.assertEqual(load.other, {})
+        self.assertEqual([id for id, times in to.times.items() if times > 1], [])
+        self.assertEqual(to.ids(), load.accepted, "events of no key keep their order")
+        self.assertEqual(server.get("/status").json()["channels"][0]["kind"], then)
+
+    def test_from_memory_to_the_embedded_store(self):
+        self.move("InMemoryChannel", "EmbeddedChannel")
+
+    def test_from_the_embedded_store_to_memory(self):
+        self.move("EmbeddedChannel", "InMemoryChannel")
+
+    def test_the_default_moves_every_channel_that_follows_it(self):
+        server = self.weir(channel(), channel(name="b"))
+        server.config["channel"] = {"default": {"kind": "InMemoryChannel"}}
+        self.reloaded(server, ["move", "move"])
+        self.arrived(server)
+        self.assertEqual(server.send("/shop/b", "1").headers.get("weir-durability"), "memory")
+
+    def test_what_was_not_delivered_before_a_restart_comes_first(self):
+        down = threading.Event()
+        down.set()
+        to = self.sink(lambda *_: 503 if down.is_set() else 204)
+        one = subscription(to, retry=1000, delay="PT0.05S")
+        server = self.weir(channel(one, kind="EmbeddedChannel"))
+        for number in range(10):
+            server.send("/shop/orders", f"a{number}")
+        server.config["channels"] = [channel(one, kind="InMemoryChannel")]
+        self.reloaded(server, ["move"])
+        moves = server.get("/status").json()["channels"][0]["moves"]
+        self.assertEqual((moves[0]["from"], moves[0]["to"]), ("EmbeddedChannel", "InMemoryChannel"))
+        server.stop(signal.SIGKILL)
+        down.clear()
+        server.start()
+        to.wait_ids({f"a{number}" for number in range(10)})
+        self.arrived(server)
+
+
 class Watching(ReloadTest):
     """Nobody asks for a reload: the files change."""
 

@@ -102,6 +102,14 @@ int weir_subscription_close(weir_subscription *subscription, int keep, int64_t d
 	return WEIR_OK;
 }
 
+int weir_channel_move_info(weir_channel *channel, size_t index, struct weir_move_info *ret)
+{
+	(void)channel;
+	(void)index;
+	(void)ret;
+	return WEIR_ENOTFOUND;
+}
+
 int weir_subscription_ready(weir_subscription *subscription, struct weir_error *err)
 {
 	(void)subscription;
