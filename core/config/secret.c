@@ -75,8 +75,8 @@ bool weir_config_holds_secrets(const weir_config *config)
 	for (size_t i = 0; i < config->value_count; i++) {
 		const struct weir_value *value = &config->values[i];
 
-		if (value->text &&
-		    (weir_secret_sounds_like(value->key) || strcmp(value->key, "dispatcher.tls.keyFile") == 0))
+		if (value->text && (value->row ? strcmp(value->key, "dispatcher.tls.keyFile") == 0
+					       : weir_secret_sounds_like(value->key)))
 			return true;
 	}
 	return false;
