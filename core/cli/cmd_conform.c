@@ -17,9 +17,10 @@
 #include "channel/find.h"
 #include "cli/caps.h"
 #include "cli/load.h"
+#include "conform/harness.h"
 #include "conform/report.h"
 
-enum { PATH_ROOM = 4096 };
+enum { PATH_ROOM = 4096, HARNESS_SETTINGS = 16, HARNESS_LINES = 4096, HARNESS_MS = 180000 };
 
 struct conform_options {
 	struct weir_cli_config config;
@@ -37,11 +38,74 @@ struct conform_run {
 	struct weir_target target;
 	struct weir_run_probe probe;
 	struct weir_report report;
+	struct weir_proxy proxy;
+	char harness_lines[HARNESS_LINES]; /* what `up` printed; cut into words */
+	const char *harness_settings[HARNESS_SETTINGS];
+	size_t harness_setting_count;
+	const char *harness_address;
+	char broker[160];
 	char kind[64];
 	char setting[PATH_ROOM + 128]; /* "drivers.kinds.KIND=PATH" */
 };
 
 /* ---- what is judged ------------------------------------------------------ */
+
+/* Each line of what `up` printed. */
+static void take_line(struct conform_run *run, char *line)
+{
+	if (strncmp(line, "address ", 8) == 0)
+		run->harness_address = line + 8;
+	else if (strncmp(line, "setting ", 8) == 0 && run->harness_setting_count < HARNESS_SETTINGS)
+		run->harness_settings[run->harness_setting_count++] = line + 8;
+}
+
+static int harness_failed(const char *verb, int status)
+{
+	weir_cli_say("the harness failed at '%s' with status %d", verb, status);
+	return WEIR_EXIT_UNAVAILABLE;
+}
+
+/* Starts the server, and the proxy in front of it. */
+static int harness_up(struct conform_run *run)
+{
+	const char *program = run->options->harness, *args[WEIR_HARNESS_ARGS] = { NULL };
+	int64_t deadline_ns = weir_clock_now_ns() + HARNESS_MS * WEIR_NS_PER_MS;
+	char port[16], *rest = run->harness_lines, *line;
+	int status;
+
+	if (weir_proxy_listen(&run->proxy) < 0) {
+		weir_cli_say("cannot listen on a port of loopback: %s", strerror(errno));
+		return WEIR_EXIT_FAILED;
+	}
+	status = weir_harness_run(program, "about", args, NULL, run->broker, sizeof run->broker, deadline_ns);
+	if (status)
+		return harness_failed("about", status);
+	run->broker[strcspn(run->broker, "\n")] = '\0';
+	snprintf(port, sizeof port, "%u", run->proxy.port);
+	args[0] = port;
+	status =
+	    weir_harness_run(program, "up", args, NULL, run->harness_lines, sizeof run->harness_lines, deadline_ns);
+	if (status)
+		return harness_failed("up", status);
+	while ((line = strsep(&rest, "\n")))
+		take_line(run, line);
+	if (run->harness_address && weir_proxy_start(&run->proxy, run->harness_address) < 0) {
+		weir_cli_say("the proxy cannot be started towards %s", run->harness_address);
+		return WEIR_EXIT_FAILED;
+	}
+	run->target.proxy = &run->proxy;
+	return WEIR_EXIT_OK;
+}
+
+static void harness_down(struct conform_run *run)
+{
+	int status = weir_harness_run(run->options->harness, "down", NULL, NULL, NULL, 0,
+				      weir_clock_now_ns() + HARNESS_MS * WEIR_NS_PER_MS);
+
+	if (status)
+		harness_failed("down", status);
+	weir_proxy_stop(&run->proxy);
+}
 
 /* A path is a driver's file: its note says for which kind, and the configuration gets to know it. */
 static int take_path(struct conform_run *run, struct weir_cli_config *config, const char *path)
@@ -74,12 +138,15 @@ static int take_driver(struct conform_run *run, const char *word)
 	size_t count = config.settings.count;
 	int code = WEIR_EXIT_OK;
 
-	/* Room for one more. */
-	config.settings.items = weir_mem_zalloc(count + 1, sizeof *config.settings.items);
+	/* Room for the harness's, which come first, and one more. */
+	config.settings.items = weir_mem_zalloc(run->harness_setting_count + count + 1, sizeof *config.settings.items);
 	if (!config.settings.items)
 		return weir_cli_no_memory();
+	for (size_t i = 0; i < run->harness_setting_count; i++)
+		config.settings.items[i] = run->harness_settings[i];
+	config.settings.count += run->harness_setting_count;
 	if (count)
-		memcpy(config.settings.items, run->options->config.settings.items,
+		memcpy(config.settings.items + run->harness_setting_count, run->options->config.settings.items,
 		       count * sizeof *config.settings.items);
 	if (strchr(word, '/') || strstr(word, ".so"))
 		code = take_path(run, &config, word);
@@ -258,6 +325,7 @@ static int judge(struct conform_run *run)
 	run->report = (struct weir_report){ .target = &run->target,
 					    .probe = &run->probe,
 					    .path = run->target.found->path,
+					    .broker = run->broker,
 					    .cap_name = weir_cli_cap_name,
 					    .required = read_level(run->options->level) };
 	run->report.results = weir_mem_zalloc(all_cases(), sizeof *run->report.results);
@@ -283,7 +351,7 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
 	return remove(path);
 }
 
-static int run_conform(const struct weir_cmd *cmd, struct conform_run *run, const char *word)
+static int judge_driver(const struct weir_cmd *cmd, struct conform_run *run, const char *word)
 {
 	int code = take_driver(run, word);
 
@@ -299,6 +367,19 @@ static int run_conform(const struct weir_cmd *cmd, struct conform_run *run, cons
 	weir_mem_free(run->report.results);
 	weir_find_fini(&run->found);
 	weir_cli_close(run->config, run->runtime);
+	return code;
+}
+
+static int run_conform(const struct weir_cmd *cmd, struct conform_run *run, const char *word)
+{
+	int code;
+
+	if (!run->options->harness)
+		return judge_driver(cmd, run, word);
+	code = harness_up(run);
+	if (!code)
+		code = judge_driver(cmd, run, word);
+	harness_down(run);
 	return code;
 }
 

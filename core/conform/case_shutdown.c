@@ -132,17 +132,26 @@ static void log_count(void *ctx, int level, const char *text)
 	WEIR_EXPECT(rig, !atomic_load(&rig->shared->flag[0]), "it logs after close returned");
 }
 
-static void shd_06(struct weir_rig *rig)
+static void one_life(struct weir_rig *rig)
 {
-	int before = threads(rig);
 	struct weir_rig_topic *topic;
-	int64_t until_ns;
 
-	rig->host.log = log_count;
 	weir_rig_open(rig, NULL);
 	begin(rig, &topic, 10);
 	weir_rig_publish(rig, topic, 10);
 	weir_rig_close(rig);
+}
+
+/* A client library may keep threads for the whole process: those are there after the first life. */
+static void shd_06(struct weir_rig *rig)
+{
+	int64_t until_ns;
+	int before;
+
+	one_life(rig);
+	before = threads(rig);
+	rig->host.log = log_count;
+	one_life(rig);
 	atomic_store(&rig->shared->flag[0], 1);
 	until_ns = weir_rig_deadline(rig, 100);
 	WEIR_EXPECT(rig, threads(rig) <= before, "after close %d threads of it are left", threads(rig) - before);

@@ -37,11 +37,11 @@ struct record {
 
 struct reader {
 	uint32_t topic;
-	bool known;
-	uint64_t from;        /* records published behind this index are its own */
-	uint64_t newest;      /* first delivery with the highest number so far */
-	uint64_t *newest_key; /* by key, with WEIR_JUDGE_KEY */
-	struct cell *cells;   /* by record number */
+	bool known, disturbed; /* something may have been handed out and never reached the host */
+	uint64_t from;         /* records published behind this index are its own */
+	uint64_t newest;       /* first delivery with the highest number so far */
+	uint64_t *newest_key;  /* by key, with WEIR_JUDGE_KEY */
+	struct cell *cells;    /* by record number */
 };
 
 struct member {
@@ -194,6 +194,8 @@ static void give_back(struct judge *j, uint32_t member, bool all, bool crashed)
 	for (uint64_t r = 1; r <= j->readers; r++) {
 		struct cell *cells = j->reader[r].cells;
 
+		if (all || (member <= j->members && j->member[member].reader == r))
+			j->reader[r].disturbed = true;
 		for (uint64_t i = 1; cells && i <= j->records; i++) {
 			bool mine = all || cells[i].member == member;
 
@@ -279,7 +281,7 @@ static bool has_reason(const struct judge *j, const struct cell *cell, const str
 static void check_again(struct judge *j, const struct cell *cell, const struct weir_op *op)
 {
 	if (cell->place == NEVER) {
-		if (j->rules->flags && (op->flags & WEIR_OP_REDELIVERED))
+		if (j->rules->flags && (op->flags & WEIR_OP_REDELIVERED) && !j->reader[op->reader].disturbed)
 			violation(j, "record %" PRIu64 " was marked as redelivered at its first delivery", op->number);
 		return;
 	}

@@ -72,6 +72,8 @@ void weir_report_table(FILE *to, const struct weir_report *report)
 	static const char *const heads[WEIR_VERDICTS] = { "pass", "fail", "vacuous", "skip", "error" };
 
 	print_caps(to, report->probe);
+	if (report->broker && report->broker[0])
+		fprintf(to, "server %s\n", report->broker);
 	fprintf(to, "\n%-46s", "group");
 	for (int v = 0; v < WEIR_VERDICTS; v++)
 		fprintf(to, " %7s", heads[v]);

@@ -41,6 +41,16 @@ void weir_rig_fail(struct weir_rig *rig, const char *format, ...)
 	_exit(1);
 }
 
+void weir_rig_broken(struct weir_rig *rig, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	leave(rig, WEIR_BROKEN, format, args);
+	va_end(args);
+	_exit(1);
+}
+
 void weir_rig_skip(struct weir_rig *rig, const char *format, ...)
 {
 	va_list args;
@@ -189,6 +199,33 @@ static bool has_key(const struct settings *settings, const char *key)
 	return false;
 }
 
+bool weir_rig_has_option(const struct weir_rig *rig, const char *key)
+{
+	for (uint32_t i = 0; i < rig->ops->option_count; i++)
+		if (strcmp(rig->ops->options[i].key, key) == 0)
+			return true;
+	return false;
+}
+
+/* Overrides of keys that the driver does not have: it is to refuse them. */
+static void add_strangers(struct weir_rig *rig, struct settings *to)
+{
+	const char *at = rig->overrides;
+
+	while (*at && to->count < WEIR_TARGET_SETTINGS) {
+		size_t word = strcspn(at, " "), len = strcspn(at, "=");
+		char key[64];
+
+		snprintf(key, sizeof key, "%.*s", (int)(len < word ? len : word), at);
+		if (word && !has_key(to, key)) {
+			snprintf(rig->stranger, sizeof rig->stranger, "%s", key);
+			fill_setting(rig, &(struct weir_setting){ rig->stranger, NULL }, to);
+		}
+		at += word;
+		at += strspn(at, " ");
+	}
+}
+
 static int make_settings(struct weir_rig *rig, struct settings *to, struct weir_error *err)
 {
 	const struct weir_setting *rows;
@@ -207,6 +244,8 @@ static int make_settings(struct weir_rig *rig, struct settings *to, struct weir_
 		    (strcmp(none.key, "path") == 0 || overridden(rig->overrides, none.key, value, sizeof value)))
 			fill_setting(rig, &none, to);
 	}
+	if (!code)
+		add_strangers(rig, to);
 	return code;
 }
 
@@ -253,7 +292,7 @@ int weir_rig_try_open(struct weir_rig *rig, const char *overrides, struct weir_e
 		rig->inst = NULL;
 	rig->topic_count = rig->sub_count = 0;
 	rig->delivery_first = rig->delivery_count = 0;
-	rig->sent = rig->completed = 0;
+	rig->sent = rig->completed = rig->persisted = rig->unpersisted = 0;
 	memset(rig->seen, 0, sizeof rig->seen);
 	return code;
 }

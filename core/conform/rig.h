@@ -88,6 +88,7 @@ struct weir_rig {
 	struct weir_judge_rules rules;
 	struct weir_rig_shape shape;
 	char overrides[512]; /* what it was opened with */
+	char stranger[64];   /* a key that the driver does not have */
 	bool keep_leases;    /* the case releases them */
 	bool auto_ack;       /* deliveries are acked as they arrive */
 	uint32_t instance;   /* counts opens */
@@ -101,7 +102,7 @@ struct weir_rig {
 	size_t custom_count, custom_room;
 	uint64_t seen[WEIR_RIG_EVENT_TYPES]; /* events by type */
 	uint64_t completed;                  /* publishes, in this process */
-	uint64_t sent, unpersisted;
+	uint64_t sent, persisted, unpersisted;
 	struct weir_error last_error;         /* of the latest event that carried one */
 	struct weir_driver_event latest_done; /* the latest WEIR_EV_PUBLISHED */
 };
@@ -113,6 +114,8 @@ typedef void weir_rig_life_fn(struct weir_rig *rig, void *arg);
 
 __attribute__((noreturn, format(printf, 2, 3))) void weir_rig_fail(struct weir_rig *rig, const char *format, ...);
 __attribute__((noreturn, format(printf, 2, 3))) void weir_rig_skip(struct weir_rig *rig, const char *format, ...);
+/* It is the kit's or the harness's fault, not the driver's. */
+__attribute__((noreturn, format(printf, 2, 3))) void weir_rig_broken(struct weir_rig *rig, const char *format, ...);
 /* Counts one thing looked at; fails if it is false. */
 #define WEIR_EXPECT(rig, condition, ...)                                                                               \
 	do {                                                                                                           \
@@ -141,6 +144,8 @@ int weir_rig_load(struct weir_rig *rig, struct weir_error *err);
 int weir_rig_try_open(struct weir_rig *rig, const char *overrides, struct weir_error *err);
 /* The same; waits until it is up and asks for its capabilities. */
 void weir_rig_open(struct weir_rig *rig, const char *overrides);
+/* Whether the driver has a setting of that name. */
+bool weir_rig_has_option(const struct weir_rig *rig, const char *key);
 /* In an orderly way, within 10 s. */
 void weir_rig_close(struct weir_rig *rig);
 int weir_rig_try_close(struct weir_rig *rig, int64_t deadline_ns, uint32_t flags);

@@ -405,6 +405,7 @@ static void on_event(struct weir_rig *rig, const struct weir_driver_event *event
 		on_deliver(rig, event);
 	} else if (event->type == WEIR_EV_PUBLISHED) {
 		rig->completed++;
+		rig->persisted += event->outcome == WEIR_PERSISTED;
 		rig->unpersisted += event->outcome != WEIR_PERSISTED;
 		rig->latest_done = *event;
 		weir_rig_note(rig, &(struct weir_op){ .kind = WEIR_OP_DONE,

@@ -459,7 +459,8 @@ struct weir_driver {
 	 * flushed until the deadline, then given up; after close nobody can
 	 * poll, so the core has polled what it wants before. Leases still out
 	 * stay readable: their memory is freed by the last release(), which may
-	 * come after close. After it returns the driver has no threads left.
+	 * come after close. After it returns the driver has no threads left,
+	 * but for those that its client library keeps for the whole process.
 	 * Errors: WEIR_ETIMEDOUT (closed, but not all was flushed), WEIR_EIO.
 	 */
 	int (*close)(struct weir_inst *inst, int64_t deadline_ns, uint32_t flags, struct weir_error *err);

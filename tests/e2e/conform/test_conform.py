@@ -68,6 +68,16 @@ class Conform(WeirTest):
         done = self.conform("InMemoryChannel", "--seed", "42", "--case", "PUB-01", "--quiet")
         self.assertIn("seed 42", done.out)
 
+    def test_shortages_are_survived_without_a_harness(self):
+        done = self.conform("EmbeddedChannel", "--faults", "--quiet", "--json", "-")
+        verdicts = {case["id"]: case["verdict"] for case in json.loads(done.out)["cases"]}
+        self.assertEqual((verdicts["FLT-10d"], verdicts["FLT-10f"], verdicts["FLT-02"]), ("PASS", "PASS", "SKIP"))
+
+    def test_a_harness_that_fails_is_named(self):
+        done = self.conform("InMemoryChannel", "--case", "PUB-01", "--harness", "/bin/false")
+        self.assertEqual(done.code, 69)
+        self.assertIn("'about'", done.err)
+
     def test_a_driver_that_fails_ends_with_1(self):
         driver = BUILD / "tests/mutants/weir-driver-mutant.so"
         done = self.conform(driver, "--case", "PUB-01", "--quiet", "--set", "mutant.mutation=completes-twice", "--set",
