@@ -123,7 +123,9 @@ static void flw_06(struct weir_rig *rig)
 		WEIR_EXPECT(rig, weir_rig_try_await(rig, WEIR_EV_WRITABLE, writable + 1, weir_rig_deadline(rig, 5000)),
 			    "publish answered EAGAIN, there is room again, and WRITABLE did not come");
 	}
-	weir_rig_send(rig, topic, 1);
+	/* What is full for good says ELIMIT, and keeps what it took. */
+	if (code != WEIR_ELIMIT)
+		weir_rig_send(rig, topic, 1);
 	weir_rig_drain(rig, sub);
 }
 

@@ -226,6 +226,8 @@ static void *worker_main(void *arg)
 
 		if (code == WEIR_OK)
 			worker->taken++;
+		else if (code == WEIR_ELIMIT)
+			weir_rig_skip(worker->rig, "it is full before all have published");
 		else if (code != WEIR_EAGAIN)
 			weir_rig_fail(worker->rig, "publish answered %s", weir_code_name(code));
 		else

@@ -24,7 +24,7 @@
 
 WEIR_DRIVER_NOTE("shelf", "ShelfChannel");
 
-enum { ROOM = 1024, PENDING_MAX = 1024, RECORD_MAX = 1 << 20 };
+enum { ROOM = 1024, PENDING_MAX = 1024, RECORD_MAX = 1 << 20, NAME_MAX_BYTES = 256, EPOCH = 1 };
 
 /* An event. A delivery's lease is a reference to it, so it may outlive its shelf. */
 struct item {
@@ -39,6 +39,7 @@ struct weir_sub {
 	struct weir_sub *next;
 	struct weir_topic *topic;
 	char *uid;
+	uint64_t lane; /* in its tokens: another subscription's are told apart */
 	bool joined; /* somebody is subscribed; else only the position is kept */
 	bool ready_told;
 	int64_t credit_records, credit_bytes;
@@ -94,9 +95,11 @@ static int shelf_open(const struct weir_host *host, const struct weir_setting *s
 	struct weir_inst *inst = calloc(1, sizeof *inst);
 
 	(void)host;
-	(void)settings;
-	(void)count;
 	*ret = NULL;
+	if (inst && count) {
+		free(inst);
+		return weir_fail(err, WEIR_EINVAL, "shelf.%s: there is no such setting", settings[0].key);
+	}
 	if (!inst)
 		return weir_fail(err, WEIR_ENOMEM, "shelf: no memory for an instance");
 	inst->event_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -148,17 +151,23 @@ static int shelf_close(struct weir_inst *inst, int64_t deadline_ns, uint32_t fla
 }
 
 /* What is not claimed here, the core does without. */
+static const struct weir_caps caps = {
+	.size = sizeof(struct weir_caps),
+	.thread_level = WEIR_THREAD_FREE,
+	.bits = WEIR_CAP_BIT(WEIR_CAP_FANOUT) | WEIR_CAP_BIT(WEIR_CAP_REPLAY_EARLIEST) |
+		WEIR_CAP_BIT(WEIR_CAP_ORDERED_TOPIC) | WEIR_CAP_BIT(WEIR_CAP_ORDERED_KEY) |
+		WEIR_CAP_BIT(WEIR_CAP_PUB_CONFIRM) | WEIR_CAP_BIT(WEIR_CAP_KEY),
+	.max_record_bytes = RECORD_MAX,
+	.max_topic_bytes = NAME_MAX_BYTES,
+	.max_publish_inflight = PENDING_MAX,
+	.durability = "memory",
+	.durability_note = "Events are kept in the memory of this process only: nothing survives a restart.",
+};
+
 static int shelf_caps(struct weir_inst *inst, struct weir_caps *ret)
 {
 	(void)inst;
-	ret->thread_level = WEIR_THREAD_FREE;
-	ret->bits = WEIR_CAP_BIT(WEIR_CAP_FANOUT) | WEIR_CAP_BIT(WEIR_CAP_REPLAY_EARLIEST) |
-		    WEIR_CAP_BIT(WEIR_CAP_ORDERED_TOPIC) | WEIR_CAP_BIT(WEIR_CAP_ORDERED_KEY) |
-		    WEIR_CAP_BIT(WEIR_CAP_PUB_CONFIRM) | WEIR_CAP_BIT(WEIR_CAP_KEY);
-	ret->max_record_bytes = RECORD_MAX;
-	ret->max_publish_inflight = PENDING_MAX;
-	ret->durability = "memory";
-	ret->durability_note = "Events are kept in the memory of this process only: nothing survives a restart.";
+	weir_give(ret, &caps, sizeof caps);
 	return WEIR_OK;
 }
 
@@ -169,11 +178,23 @@ static int shelf_event_fd(struct weir_inst *inst)
 
 /* ---- topics and publishing ------------------------------------------------- */
 
+static bool is_name(const char *text)
+{
+	const char *c = text;
+
+	while ((unsigned char)*c > ' ' && *c != 0x7f && *c != '/')
+		c++;
+	return c != text && !*c;
+}
+
 static int shelf_topic_open(struct weir_inst *inst, const char *ns, const char *name, struct weir_topic **ret,
 			    struct weir_error *err)
 {
 	struct weir_topic *topic;
 
+	*ret = NULL;
+	if (!is_name(ns) || !is_name(name) || strlen(ns) + 1 + strlen(name) > NAME_MAX_BYTES)
+		return weir_fail(err, WEIR_EINVAL, "shelf: this cannot be a channel's name");
 	pthread_mutex_lock(&inst->lock);
 	for (topic = inst->topics; topic; topic = topic->next) {
 		if (strcmp(topic->ns, ns) == 0 && strcmp(topic->name, name) == 0)
@@ -227,6 +248,8 @@ static int publish_one(struct weir_inst *inst, const struct weir_publish *publis
 
 	if (publish->record.key.len + publish->record.body.len > RECORD_MAX)
 		return weir_fail(err, WEIR_ETOOBIG, "shelf: larger than %d bytes", RECORD_MAX);
+	if (publish->record.header_count)
+		return weir_fail(err, WEIR_EINVAL, "shelf: keeps no headers");
 	if (inst->done_count == PENDING_MAX) {
 		inst->refused = true;
 		return weir_fail(err, WEIR_EAGAIN, "shelf: too many publishes under way");
@@ -271,6 +294,7 @@ static struct weir_sub *sub_new(struct weir_topic *topic, const struct weir_sub_
 		return NULL;
 	}
 	sub->topic = topic;
+	sub->lane = topic->subs ? topic->subs->lane + 1 : 1;
 	if (spec->start == WEIR_START_LATEST) {
 		sub->settled = topic->count;
 		memset(sub->states, SETTLED, topic->count);
@@ -346,6 +370,9 @@ static int shelf_credit(struct weir_inst *inst, struct weir_sub *sub, int64_t re
 	pthread_mutex_lock(&inst->lock);
 	sub->credit_records = add_credit(sub->credit_records, records);
 	sub->credit_bytes = add_credit(sub->credit_bytes, bytes);
+	/* Only what is not used yet can be taken back. */
+	if (records < 0 && sub->credit_records < 0)
+		sub->credit_records = 0;
 	unlock_and_wake(inst);
 	return WEIR_OK;
 }
@@ -358,12 +385,13 @@ static int shelf_settle(struct weir_inst *inst, struct weir_sub *sub, int verb, 
 		return WEIR_ENOTSUP;
 	pthread_mutex_lock(&inst->lock);
 	for (size_t i = 0; i < count; i++) {
-		bool out = tokens[i].seq < ROOM && sub->states[tokens[i].seq] == OUT;
+		bool mine = tokens[i].epoch == EPOCH && tokens[i].lane == sub->lane && tokens[i].seq < sub->topic->count;
+		bool out = mine && sub->states[tokens[i].seq] == OUT;
 
 		if (out)
 			sub->states[tokens[i].seq] = SETTLED;
 		if (codes)
-			codes[i] = out ? WEIR_OK : WEIR_ESTALE;
+			codes[i] = out ? WEIR_OK : mine ? WEIR_ESTALE : WEIR_EINVAL;
 	}
 	while (sub->settled < ROOM && sub->states[sub->settled] == SETTLED)
 		sub->settled++;
@@ -394,7 +422,8 @@ static bool next_delivery(struct weir_sub *sub, struct weir_driver_event *event)
 	sub->credit_bytes -= (int64_t)(item->key.len + item->body.len);
 	event->type = WEIR_EV_DELIVER;
 	event->sub = sub;
-	event->token.epoch = 1;
+	event->token.epoch = EPOCH;
+	event->token.lane = sub->lane;
 	event->token.seq = i;
 	event->attempt = sub->attempts[i];
 	event->flags = WEIR_MSG_NO_TIME;
