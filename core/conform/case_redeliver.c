@@ -72,7 +72,7 @@ static void nck_02(struct weir_rig *rig)
 	need_nack(rig);
 	delivery = first_of(rig, &topic, &sub);
 	number = delivery.number;
-	weir_rig_nack(rig, &delivery, weir_rig_claims(rig, WEIR_CAP_NACK_DELAY) ? 3600000 : 0);
+	weir_rig_nack(rig, &delivery, weir_rig_claims(rig, WEIR_CAP_NACK_DELAY) ? 500 : 0);
 	weir_rig_close(rig);
 	weir_rig_open(rig, NULL);
 	sub = begin(rig, &topic, 10);

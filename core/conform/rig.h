@@ -224,7 +224,7 @@ struct weir_rig_made {
 bool weir_rig_make(const struct weir_rig *rig, uint64_t number, struct weir_rig_made *ret);
 void weir_rig_made_fini(struct weir_rig_made *made);
 uint32_t weir_rig_key(const struct weir_rig *rig, uint64_t number);
-bool weir_rig_same(const struct weir_record *a, const struct weir_record *b);
+bool weir_rig_same(const struct weir_rig *rig, const struct weir_record *a, const struct weir_record *b);
 /* Which record a delivered one is; WEIR_OP_... flags in *flags. */
 uint64_t weir_rig_recognise(const struct weir_rig *rig, const struct weir_record *record, uint32_t *flags);
 void weir_rig_custom_add(struct weir_rig *rig, uint64_t number, const struct weir_record *record, uint32_t topic);

@@ -293,7 +293,7 @@ uint64_t weir_rig_send(struct weir_rig *rig, struct weir_rig_topic *topic, uint6
 			weir_rig_try_await(rig, WEIR_EV_WRITABLE, rig->seen[WEIR_EV_WRITABLE] + 1,
 					   weir_rig_deadline(rig, 100));
 		if (code)
-			refused(rig, code, i, &err);
+			refused(rig, code, rig->sent, &err);
 		rig->sent++;
 		if (!first)
 			first = number;

@@ -82,13 +82,28 @@ static bool same_buf(struct weir_buf a, struct weir_buf b)
 	return a.len == b.len && !a.ptr == !b.ptr && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-bool weir_rig_same(const struct weir_record *a, const struct weir_record *b)
+static bool same_header(const struct weir_header *a, const struct weir_header *b)
 {
+	return same_buf(a->name, b->name) && same_buf(a->value, b->value);
+}
+
+static bool has_header(const struct weir_record *record, const struct weir_header *header)
+{
+	for (uint32_t i = 0; i < record->header_count; i++)
+		if (same_header(&record->headers[i], header))
+			return true;
+	return false;
+}
+
+/* Only who claims that names may repeat keeps the order of headers. */
+bool weir_rig_same(const struct weir_rig *rig, const struct weir_record *a, const struct weir_record *b)
+{
+	bool ordered = weir_rig_claims(rig, WEIR_CAP_HEADERS_DUP);
+
 	if (!same_buf(a->key, b->key) || !same_buf(a->body, b->body) || a->header_count != b->header_count)
 		return false;
 	for (uint32_t i = 0; i < a->header_count; i++)
-		if (!same_buf(a->headers[i].name, b->headers[i].name) ||
-		    !same_buf(a->headers[i].value, b->headers[i].value))
+		if (ordered ? !same_header(&a->headers[i], &b->headers[i]) : !has_header(b, &a->headers[i]))
 			return false;
 	return true;
 }
@@ -96,7 +111,7 @@ bool weir_rig_same(const struct weir_record *a, const struct weir_record *b)
 static uint64_t find_custom(const struct weir_rig *rig, const struct weir_record *record, uint32_t *flags)
 {
 	for (size_t i = 0; i < rig->custom_count; i++)
-		if (weir_rig_same(&rig->customs[i].record, record))
+		if (weir_rig_same(rig, &rig->customs[i].record, record))
 			return rig->customs[i].number;
 	*flags |= WEIR_OP_STRANGE;
 	return 0;
@@ -120,7 +135,7 @@ uint64_t weir_rig_recognise(const struct weir_rig *rig, const struct weir_record
 	size = rig->shape.body ? record->body.len : 32 + mix(number) % 128;
 	if (!make(rig, number, size, &made))
 		return number;
-	if (!weir_rig_same(&made.record, record))
+	if (!weir_rig_same(rig, &made.record, record))
 		*flags |= WEIR_OP_DAMAGED;
 	weir_rig_made_fini(&made);
 	return number;
