@@ -188,23 +188,28 @@ static void on_ready(struct judge *j, const struct weir_op *op, uint64_t at)
 		reader->from = at;
 }
 
+/* Whether there is an unsettled record at or before this one. */
+static bool give_back_one(const struct judge *j, struct cell *cell, bool mine, bool all, bool crashed, bool gap)
+{
+	if (mine && (cell->place == OUT || (cell->place == NACKED && all)))
+		cell->place = RETURNED;
+	else if (cell->place == DONE && (crashed || (mine && gap && j->rules->prefix)))
+		cell->place = DONE_MAYBE;
+	cell->nacked_here = cell->nacked_here && !mine;
+	return gap || cell->place == RETURNED || cell->place == NACKED || cell->place == OUT;
+}
+
 /* What a member had comes back to its reader; with `all`, of every member. */
 static void give_back(struct judge *j, uint32_t member, bool all, bool crashed)
 {
 	for (uint64_t r = 1; r <= j->readers; r++) {
 		struct cell *cells = j->reader[r].cells;
+		bool gap = false;
 
 		if (all || (member <= j->members && j->member[member].reader == r))
 			j->reader[r].disturbed = true;
-		for (uint64_t i = 1; cells && i <= j->records; i++) {
-			bool mine = all || cells[i].member == member;
-
-			if (mine && (cells[i].place == OUT || (cells[i].place == NACKED && all)))
-				cells[i].place = RETURNED;
-			if (crashed && cells[i].place == DONE)
-				cells[i].place = DONE_MAYBE;
-			cells[i].nacked_here = cells[i].nacked_here && !mine;
-		}
+		for (uint64_t i = 1; cells && i <= j->records; i++)
+			gap = give_back_one(j, &cells[i], all || cells[i].member == member, all, crashed, gap);
 	}
 }
 

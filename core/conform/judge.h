@@ -26,8 +26,9 @@ struct weir_judge_rules {
 	enum weir_judge_order order; /* of first deliveries */
 	uint64_t duplicates;         /* how many without a reason are forgiven */
 	int64_t ack_wait_ns;         /* after it an unsettled delivery may come again; 0: never */
-	bool flags;                  /* WEIR_CAP_REDELIVERED_FLAG: a nacked record comes back with it */
-	bool lose_all_in_crash;      /* not durable: a crash or close takes records along */
+	bool prefix; /* not WEIR_CAP_ACK_SELECTIVE: what is acked behind an unsettled record may come again */
+	bool flags;  /* WEIR_CAP_REDELIVERED_FLAG: a nacked record comes back with it */
+	bool lose_all_in_crash; /* not durable: a crash or close takes records along */
 };
 
 struct weir_judgement {

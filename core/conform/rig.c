@@ -299,6 +299,7 @@ int weir_rig_try_open(struct weir_rig *rig, const char *overrides, struct weir_e
 
 static void fill_rules(struct weir_rig *rig)
 {
+	rig->rules.prefix = !weir_rig_claims(rig, WEIR_CAP_ACK_SELECTIVE);
 	rig->rules.flags = weir_rig_claims(rig, WEIR_CAP_REDELIVERED_FLAG);
 	rig->rules.lose_all_in_crash = !weir_rig_claims(rig, WEIR_CAP_DURABLE);
 	if (weir_rig_claims(rig, WEIR_CAP_ACK_DEADLINE) && !rig->rules.ack_wait_ns)

@@ -171,6 +171,26 @@ static void after_an_orderly_close_acked_records_do_not(void **state)
 	    { .kind = WEIR_OP_DELIVER, .reader = 1, .member = 2, .number = 1 });
 }
 
+/* 1 stays out, 2 is acked, the member leaves; another one gets 1, and 2 again. */
+#define BEHIND_A_GAP                                                                                                   \
+	READY, STORED(1), STORED(2), DELIVER(1), DELIVER(2), SETTLE(2, WEIR_ACK),                                      \
+	    { .kind = WEIR_OP_ENDED, .reader = 1, .member = 1, .arg = 1 },                                             \
+	    { .kind = WEIR_OP_SUBSCRIBE, .reader = 1, .member = 2, .topic = 1 },                                       \
+	    { .kind = WEIR_OP_READY, .reader = 1, .member = 2 }, { .kind = WEIR_OP_CREDIT, .member = 2, .arg = 9 },    \
+	    { .kind = WEIR_OP_DELIVER, .reader = 1, .member = 2, .number = 1 },                                        \
+	{                                                                                                              \
+		.kind = WEIR_OP_DELIVER, .reader = 1, .member = 2, .number = 2                                         \
+	}
+
+static void acks_behind_a_gap_count_only_where_that_is_claimed(void **state)
+{
+	static const struct weir_judge_rules prefix = { .prefix = true };
+
+	(void)state;
+	GOOD(&prefix, BEHIND_A_GAP);
+	BAD(NULL, "acknowledged", BEHIND_A_GAP);
+}
+
 static void credit_is_counted(void **state)
 {
 	(void)state;
@@ -300,6 +320,7 @@ int main(void)
 		cmocka_unit_test(it_is_marked_where_the_driver_says_that_it_marks),
 		cmocka_unit_test(after_a_crash_even_acked_records_may_come_again),
 		cmocka_unit_test(after_an_orderly_close_acked_records_do_not),
+		cmocka_unit_test(acks_behind_a_gap_count_only_where_that_is_claimed),
 		cmocka_unit_test(credit_is_counted),
 		cmocka_unit_test(nothing_comes_before_ready_while_paused_or_after_the_end),
 		cmocka_unit_test(order_of_first_deliveries_is_compared),
