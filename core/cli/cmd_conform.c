@@ -230,8 +230,8 @@ static bool selected(const struct conform_options *options, const struct weir_co
 		named = fnmatch(options->cases.items[i], conform_case->id, 0) == 0;
 	if (options->level && conform_case->level > read_level(options->level))
 		return false;
-	if (options->faults && options->cases.count == 0)
-		return conform_case->flags & WEIR_CASE_FAULTS;
+	if (options->cases.count == 0)
+		return options->faults == ((conform_case->flags & WEIR_CASE_FAULTS) != 0);
 	return named;
 }
 
