@@ -388,7 +388,9 @@ static void on_whole(struct judge *j, uint32_t r)
 
 static void step(struct judge *j, const struct weir_op *op, uint64_t at)
 {
-	switch (op->kind) {
+	unsigned kind = op->kind;
+
+	switch (kind) {
 	case WEIR_OP_SUBSCRIBE:
 		on_subscribe(j, op);
 		break;
@@ -417,7 +419,7 @@ static void step(struct judge *j, const struct weir_op *op, uint64_t at)
 		break;
 	case WEIR_OP_PAUSED:
 	case WEIR_OP_RESUME:
-		j->member[op->member].paused = op->kind == WEIR_OP_PAUSED;
+		j->member[op->member].paused = kind == WEIR_OP_PAUSED;
 		break;
 	case WEIR_OP_ENDED:
 		on_ended(j, op);
@@ -430,7 +432,7 @@ static void step(struct judge *j, const struct weir_op *op, uint64_t at)
 		break;
 	case WEIR_OP_CLOSED:
 	case WEIR_OP_CRASH:
-		end_all(j, op->kind == WEIR_OP_CRASH);
+		end_all(j, kind == WEIR_OP_CRASH);
 		break;
 	case WEIR_OP_WHOLE:
 		on_whole(j, op->reader);

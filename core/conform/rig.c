@@ -21,7 +21,8 @@ enum { OPEN_MS = 12000, CLOSE_MS = 10000, WAIT_DONE_MS = 15000 };
 /* ---- verdicts ------------------------------------------------------------ */
 
 /* The first verdict counts: a process of a case may fail while another one does too. */
-static void leave(struct weir_rig *rig, int verdict, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void leave(struct weir_rig *rig, int verdict, const char *format,
+							va_list args)
 {
 	int none = -1;
 	char text[sizeof rig->shared->text];
