@@ -20,7 +20,7 @@ enum {
 	TICK_MS = 100,
 	CHECK_MS = 1000,
 	FLUSH_MS = 1000,
-	RECONNECT_MS = 3600000,
+	RECONNECT_MS = 500,
 };
 
 /* ---- what the library calls -------------------------------------------------- */
@@ -115,7 +115,10 @@ static natsStatus stan_options(struct session *session, natsOptions *transport, 
 	status = status ? status : natsOptions_SetDisconnectedCB(transport, on_interrupted, closure);
 	status = status ? status : natsOptions_SetClosedCB(transport, on_interrupted, closure);
 	status = status ? status : natsOptions_SetErrorHandler(transport, on_error, NULL);
-	/* It holds its lock while it connects again, so it shall not try before it is closed. */
+	/*
+	 * It holds its lock while it connects again, so it shall not try before
+	 * it is closed. But one that is closed just then waits this long.
+	 */
 	status = status ? status : natsOptions_SetReconnectWait(transport, RECONNECT_MS);
 	status = status ? status : natsOptions_SetIgnoreDiscoveredServers(transport, true);
 	if (!status && session == &session->inst->publisher)
