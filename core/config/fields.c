@@ -106,6 +106,13 @@ static const struct weir_field dotted[] = {
 	LIST("dispatcher.auth.subjects", NULL, 0, 1000, WEIR_FORM_ANY, "[\"system:serviceaccount:shop:web\"]",
 	     "Subjects whose tokens are taken; none: all."),
 	DURATION("dispatcher.auth.leeway", "PT30S", 0, 10 * MINUTE, "How far the issuer's clock may be from this one."),
+	STRING(
+	    "dispatcher.client.caFile", NULL, WEIR_FORM_PATH, "\"/etc/weir/ca.crt\"",
+	    "Certificates of authorities, PEM, that subscribers with https:// are believed by; default: the system's."),
+	STRING("dispatcher.client.certificateFile", NULL, WEIR_FORM_PATH, "\"/etc/weir/client.crt\"",
+	       "Certificate, PEM, that subscribers are shown who ask for one; read for each new connection."),
+	STRING("dispatcher.client.keyFile", NULL, WEIR_FORM_PATH, "\"/etc/weir/client.key\"",
+	       "Key of that certificate, PEM, without a password."),
 	DURATION("dispatcher.drainTimeout", "PT30S", 0, HOUR, "How long a stop waits for what is in flight."),
 	DURATION("dispatcher.publishTimeout", "PT10S", 1, HOUR,
 		 "How long an event may take to be persisted before its sender is told to try again."),

@@ -145,14 +145,23 @@ static int add_adapters(struct change *change)
 
 /* ---- prepare: delivery loops ---------------------------------------------- */
 
+static const char *given(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
 /* No more than there are subscriptions. Those that are made stay, whatever becomes of the change. */
 static int make_loops(struct change *change)
 {
 	struct weir_dispatcher *dispatcher = change->dispatcher;
+	const struct weir_dispatch_settings *settings = &dispatcher->settings;
 	const struct weir_delivery_options options = {
 		.runtime = dispatcher->runtime,
 		.quarantine = dispatcher->quarantine,
-		.client = { .rules = dispatcher->settings.rules },
+		.client = { .rules = settings->rules,
+			    .ca_file = given(settings->client_ca),
+			    .certificate_file = given(settings->client_certificate),
+			    .key_file = given(settings->client_key) },
 		.event_limits = dispatcher->settings.event_limits,
 		.max_reply_bytes = dispatcher->settings.limits.max_body_bytes,
 		.max_hops = dispatcher->settings.max_hops,

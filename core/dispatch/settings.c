@@ -93,6 +93,20 @@ static int copy(const weir_config *config, const char *key, char *ret, size_t si
 	return WEIR_OK;
 }
 
+static int read_client(const weir_config *config, struct weir_dispatch_settings *ret, struct weir_error *err)
+{
+	int code = copy(config, "dispatcher.client.caFile", ret->client_ca, sizeof ret->client_ca, err);
+
+	if (!code)
+		code = copy(config, "dispatcher.client.certificateFile", ret->client_certificate,
+			    sizeof ret->client_certificate, err);
+	if (!code)
+		code = copy(config, "dispatcher.client.keyFile", ret->client_key, sizeof ret->client_key, err);
+	if (!code && !ret->client_certificate[0] != !ret->client_key[0])
+		code = weir_fail(err, WEIR_EINVAL, "dispatcher.client: certificateFile and keyFile need each other");
+	return code;
+}
+
 int weir_dispatch_settings_read(const weir_config *config, struct weir_dispatch_settings *ret, struct weir_error *err)
 {
 	int code;
@@ -112,5 +126,7 @@ int weir_dispatch_settings_read(const weir_config *config, struct weir_dispatch_
 	code = copy(config, "dispatcher.events.namespace", ret->events_namespace, sizeof ret->events_namespace, err);
 	if (!code)
 		code = copy(config, "dispatcher.events.source", ret->events_source, sizeof ret->events_source, err);
+	if (!code)
+		code = read_client(config, ret, err);
 	return code ? code : read_quarantine(config, ret, err);
 }

@@ -22,6 +22,7 @@ struct weir_dispatch_settings {
 	struct weir_http_limits limits;
 	struct weir_event_limits event_limits;
 	struct weir_http_address_rules rules;
+	char client_ca[4096], client_certificate[4096], client_key[4096]; /* files for deliveries; empty: none */
 	uint64_t window_bytes;
 	uint32_t max_hops;
 	char quarantine_path[4096];

@@ -48,10 +48,16 @@ static void on_idle(struct weir_timer *timer)
 	weir_http_wire_close_old(WEIR_CONTAINER(timer, struct weir_http_client, idle_timer));
 }
 
+static int copy_text(char **ret, const char *text)
+{
+	*ret = text ? weir_mem_strdup(text) : NULL;
+	return text && !*ret ? WEIR_ENOMEM : WEIR_OK;
+}
+
 static int copy_options(struct weir_http_client *client, const struct weir_http_client_options *options)
 {
 	client->options = *options;
-	client->options.ca_file = NULL;
+	client->options.ca_file = client->options.certificate_file = client->options.key_file = NULL;
 	client->options.user_agent = NULL;
 	if (!client->options.connect_timeout_ms)
 		client->options.connect_timeout_ms = CONNECT_TIMEOUT_MS;
@@ -60,9 +66,11 @@ static int copy_options(struct weir_http_client *client, const struct weir_http_
 	if (!client->options.max_idle_ms)
 		client->options.max_idle_ms = MAX_IDLE_MS;
 	client->user_agent = weir_mem_strdup(options->user_agent ? options->user_agent : "weir/" WEIR_VERSION_TEXT);
-	if (options->ca_file)
-		client->ca_file = weir_mem_strdup(options->ca_file);
-	return client->user_agent && (client->ca_file || !options->ca_file) ? WEIR_OK : WEIR_ENOMEM;
+	if (copy_text(&client->ca_file, options->ca_file) ||
+	    copy_text(&client->certificate_file, options->certificate_file) ||
+	    copy_text(&client->key_file, options->key_file))
+		return WEIR_ENOMEM;
+	return client->user_agent ? WEIR_OK : WEIR_ENOMEM;
 }
 
 int weir_http_client_new(struct weir_loop *loop, const struct weir_http_client_options *options,
@@ -95,6 +103,8 @@ void weir_http_client_free(struct weir_http_client *client)
 	weir_loop_timer_cancel(client->loop, &client->soon_timer);
 	weir_loop_timer_cancel(client->loop, &client->idle_timer);
 	weir_mem_free(client->ca_file);
+	weir_mem_free(client->certificate_file);
+	weir_mem_free(client->key_file);
 	weir_mem_free(client->user_agent);
 	weir_mem_free(client);
 }

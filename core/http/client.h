@@ -51,7 +51,9 @@ struct weir_http_client_options {
 	uint32_t connect_timeout_ms; /* 5000 */
 	uint32_t max_connections;    /* 1024 over all targets */
 	uint32_t max_idle_ms;        /* 60000 a connection may idle */
-	const char *ca_file;         /* NULL: the system's */
+	const char *ca_file;          /* NULL: the system's */
+	const char *certificate_file; /* PEM: shown to servers that ask for one; NULL: none */
+	const char *key_file;         /* PEM, of the certificate */
 	const char *user_agent;      /* NULL: "weir/VERSION" */
 	bool through_libcurl; /* http:// URLs too go through libcurl as a whole, as https:// URLs do; for tests */
 };

@@ -84,7 +84,7 @@ struct weir_http_target {
 struct weir_http_client {
 	struct weir_loop *loop;
 	struct weir_http_client_options options; /* the strings are NULL: copies are below */
-	char *ca_file;
+	char *ca_file, *certificate_file, *key_file;
 	char *user_agent;
 	struct weir_http_target *targets;
 	CURLM *multi;

@@ -126,6 +126,10 @@ static int set_up_tls(CURL *easy, const struct weir_http_client *client)
 	SET(easy, CURLOPT_PIPEWAIT, 1L);
 	if (client->ca_file)
 		SET(easy, CURLOPT_CAINFO, client->ca_file);
+	if (client->certificate_file)
+		SET(easy, CURLOPT_SSLCERT, client->certificate_file);
+	if (client->key_file)
+		SET(easy, CURLOPT_SSLKEY, client->key_file);
 	return WEIR_OK;
 }
 
