@@ -97,7 +97,7 @@ static enum weir_auth_verdict check_token_for(const struct weir_auth_scope *scop
 	return check_headers(&full, 1, NULL, scope);
 }
 
-static void make_token(EVP_PKEY *key, const char *header, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void make_token(EVP_PKEY *key, const char *header, const char *format, ...)
 {
 	char claims[1024];
 	va_list args;
