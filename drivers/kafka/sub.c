@@ -218,13 +218,18 @@ int weir_kafka_pause(struct weir_inst *inst, struct weir_sub *sub, int on)
 	return WEIR_OK;
 }
 
+/* Where a partition ends is known from its fetches, of which at least one comes in this time while the broker is up. */
+#define FETCHED_NS INT64_C(2000000000)
+
+/* UINT64_MAX: nothing has been fetched yet. */
 static uint64_t tracker_lag(const struct tracker *tracker)
 {
 	int64_t low, high;
 
 	if (rd_kafka_get_watermark_offsets(tracker->sub->rk, tracker->sub->topic->name, tracker->partition, &low,
-					   &high))
-		high = tracker->received;
+					   &high) ||
+	    high < 0)
+		return UINT64_MAX;
 	high = high < tracker->received ? tracker->received : high;
 	return (uint64_t)(high - tracker->position);
 }
@@ -232,6 +237,7 @@ static uint64_t tracker_lag(const struct tracker *tracker)
 int weir_kafka_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct weir_sub_stats *ret)
 {
 	int64_t oldest = 0, now = weir_kafka_now();
+	uint64_t assigned = 0, lag;
 	int32_t i;
 
 	pthread_mutex_lock(&inst->lock);
@@ -243,13 +249,20 @@ int weir_kafka_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct we
 
 		if (!tracker)
 			continue;
-		ret->lag += tracker_lag(tracker);
+		assigned++;
+		lag = tracker_lag(tracker);
+		ret->lag = lag == UINT64_MAX || ret->lag == UINT64_MAX ? UINT64_MAX : ret->lag + lag;
 		/* The head of a ring is its oldest that is not settled. */
 		if (tracker->head != tracker->tail &&
 		    (!oldest || weir_kafka_at(tracker, tracker->head)->out_ns < oldest))
 			oldest = weir_kafka_at(tracker, tracker->head)->out_ns;
 	}
+	/* Before the group has given it partitions, or when it has none for this member. */
+	if (!assigned)
+		ret->lag = UINT64_MAX;
 	ret->oldest_ms = oldest ? (now - oldest) / 1000000 : -1;
+	if (ret->size >= sizeof *ret)
+		ret->lag_ns = now - FETCHED_NS;
 	pthread_mutex_unlock(&inst->lock);
 	return WEIR_OK;
 }
