@@ -259,6 +259,19 @@ class Natss(TestCase):
         self.assertEqual(all[2].get("/readyz").status, 200)
         self.finish(senders, to, "one dispatcher, three, one")
 
+    # ---- leaving --------------------------------------------------------------------------------
+
+    def test_a_channel_moves_to_another_backend_and_nothing_is_lost(self):
+        to = self.sink()
+        weir = self.serve(to)
+        senders = self.senders(lambda: weir.port)
+        wait_more(to, 200)
+        weir.config["channel"] = {"default": {"kind": "EmbeddedChannel"}}
+        self.assertEqual(weir.reload().status, 200)
+        weir.wait_said("channel shop/orders has moved to EmbeddedChannel: nothing is left elsewhere")
+        wait_more(to, 200)
+        self.finish(senders, to, "from one backend to another")
+
 
 class Login(TestCase):
     def serve(self, arguments, **natss):
