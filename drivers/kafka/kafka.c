@@ -75,7 +75,7 @@ void weir_kafka_notify(struct weir_inst *inst, struct notice *notice)
 void weir_kafka_reachable(struct weir_inst *inst, bool up, const struct weir_error *why)
 {
 	pthread_mutex_lock(&inst->lock);
-	if (why)
+	if (why && !inst->fatal)
 		inst->down.error = *why;
 	if (up != inst->is_up) {
 		inst->is_up = up;

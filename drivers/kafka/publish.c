@@ -133,7 +133,8 @@ static void window_give(struct weir_inst *inst, size_t count, bool full)
 static int refused(struct weir_inst *inst, const struct weir_publish *item, rd_kafka_resp_err_t native,
 		   struct weir_error *err)
 {
-	if (native == RD_KAFKA_RESP_ERR__FATAL) {
+	/* The code is the cause, not _FATAL, in some versions of librdkafka. */
+	if (rd_kafka_fatal_error(inst->producer, NULL, 0)) {
 		weir_kafka_producer_died(inst);
 		return weir_fail(err, WEIR_EAGAIN, "kafka: the producer is being replaced");
 	}

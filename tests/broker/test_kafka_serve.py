@@ -58,6 +58,13 @@ def kcat(*arguments, data=None):
     return done.stdout
 
 
+def java(tool, *arguments, data=None):
+    """One of Kafka's own console clients."""
+    done = subprocess.run([os.path.join(SOURCE, "scripts", "brokers", "kafka"), "tool", tool, "--bootstrap-server", BROKERS,
+                           *arguments], input=data, check=True, timeout=60, capture_output=True)
+    return done.stdout
+
+
 class Kafka(TestCase):
     def setUp(self):
         self.word = f"weir-e2e-{uuid.uuid4().hex[:12]}"
@@ -119,6 +126,63 @@ class Kafka(TestCase):
         self.assertEqual(request.body, b"from kcat")
         self.assertEqual(request.attributes()["id"], "7")
         self.assertEqual(request.attributes()["datacontenttype"], "text/plain")
+
+    def test_the_java_console_consumer_reads_the_binding_form(self):
+        server = self.serve(self.sink())
+        headers = {**event_headers("1", partitionkey="red", comexampleextension="five"), "content-type": "application/json"}
+        self.assertEqual(server.post("/shop/orders", headers, b'{"a":1}').status, 202)
+        line = java("consumer.ConsoleConsumer", "--topic", self.topic, "--from-beginning", "--max-messages", "1",
+                    "--timeout-ms", "30000", "--formatter-property", "print.headers=true", "--formatter-property",
+                    "print.key=true").decode().strip()
+        written, key, value = line.split("\t")
+        self.assertEqual((key, value), ("red", '{"a":1}'))
+        self.assertEqual(sorted(written.split(",")), sorted([
+            "ce_specversion:1.0", "ce_id:1", "ce_type:com.example.test", "ce_source:/e2e", "ce_partitionkey:red",
+            "ce_comexampleextension:five", "content-type:application/json"]))
+
+    def test_what_the_java_console_producer_writes_reaches_the_subscriber(self):
+        to = self.sink()
+        self.serve(to)
+        java("ConsoleProducer", "--topic", self.topic, "--reader-property", "parse.headers=true", "--reader-property",
+             "parse.key=true",
+             data=b"ce_specversion:1.0,ce_id:8,ce_type:a.b,ce_source:/java,content-type:text/plain\tred\tfrom java\n")
+        request = to.wait(1)[0]
+        self.assertEqual(request.body, b"from java")
+        self.assertEqual((request.attributes()["id"], request.attributes()["source"]), ("8", "/java"))
+
+    @unittest.skipUnless(shutil.which("kcat"), "kcat is not installed")
+    def test_structured_mode_is_read(self):
+        to = self.sink()
+        self.serve(to)
+        event = {"specversion": "1.0", "id": "9", "type": "a.b", "source": "/kcat", "datacontenttype": "text/plain",
+                 "data": "structured"}
+        kcat("-P", "-t", self.topic, "-H", "content-type=application/cloudevents+json; charset=UTF-8",
+             data=json.dumps(event).encode())
+        request = to.wait(1)[0]
+        self.assertEqual((request.id, request.body), ("9", b"structured"))
+
+    @unittest.skipUnless(shutil.which("kcat"), "kcat is not installed")
+    def test_records_of_knative_kafka_are_read(self):
+        # As knative-kafka's receiver wrote them: the binding's headers with its own extension, the key of the subject.
+        to = self.sink()
+        self.serve(to)
+        kcat("-P", "-t", self.topic, "-k", "order", "-H", "ce_specversion=1.0", "-H", "ce_id=10", "-H", "ce_type=a.b", "-H",
+             "ce_source=/knative", "-H", "ce_time=2020-01-01T00:00:00Z", "-H", "ce_knativehistory=orders-kn-channel", "-H",
+             "content-type=application/json", data=b'{"old":true}')
+        request = to.wait(1)[0]
+        self.assertEqual(request.body, b'{"old":true}')
+        self.assertEqual(request.attributes()["id"], "10")
+        self.assertEqual(request.attributes()["knativehistory"], "orders-kn-channel")
+
+    @unittest.skipUnless(shutil.which("kcat"), "kcat is not installed")
+    def test_a_record_that_is_no_event_goes_to_quarantine_and_holds_nothing_up(self):
+        to = self.sink()
+        server = self.serve(to)
+        kcat("-P", "-t", self.topic, "-p", "0", data=b"no event at all")
+        kcat("-P", "-t", self.topic, "-p", "0", "-H", "ce_specversion=1.0", "-H", "ce_id=11", "-H", "ce_type=a.b", "-H",
+             "ce_source=/kcat", data=b"behind it")
+        self.assertEqual(to.wait(1)[0].id, "11")
+        server.wait_quarantine(1)
 
     def test_a_broker_that_is_killed_under_load_loses_nothing(self):
         to = self.sink()

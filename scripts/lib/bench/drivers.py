@@ -21,4 +21,10 @@ def jetstream(options):
                         str(min(options.events, 20000)), str(options.repeat), "256"], check=True)
 
 
-DRIVERS = {function.__name__: function for function in (natss, jetstream)}
+def kafka(options):
+    """Kafka: published and delivered through the core and the driver, and by plain librdkafka"""
+    with kinds.find("KafkaChannel").running() as kind:
+        subprocess.run([BUILD / "bench_kafka", str(options.events), kind.server], check=True)
+
+
+DRIVERS = {function.__name__: function for function in (natss, jetstream, kafka)}
