@@ -13,6 +13,8 @@ static uint64_t random_of(const struct weir_rig *rig, uint64_t round)
 	return x ^ (x >> 32);
 }
 
+enum { LIFE_RECORDS = 1500 };
+
 static void live_and_work(struct weir_rig *rig, void *arg)
 {
 	struct weir_rig_topic *topic;
@@ -25,6 +27,11 @@ static void live_and_work(struct weir_rig *rig, void *arg)
 	weir_rig_credit(rig, sub, 1000000);
 	rig->auto_ack = true;
 	for (;;) {
+		/* Enough for one life: what is not acked for good comes again in each that follows. */
+		if (rig->sent >= LIFE_RECORDS) {
+			weir_rig_pump(rig, weir_rig_deadline(rig, 50));
+			continue;
+		}
 		weir_rig_send(rig, topic, 1 + random_of(rig, rig->sent) % 20);
 		do
 			weir_rig_pump(rig, 0);
