@@ -3,6 +3,7 @@
 #include "unit/weir_cmocka.h"
 
 #include <ftw.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -15,6 +16,12 @@
 #include <weir/channel.h>
 
 #include "base/clock.h"
+
+/* Between looks at a condition with a deadline, and where a test shows that something does not happen. */
+static void wait_us(unsigned us)
+{
+	poll(NULL, 0, us < 1000 ? 1 : (int)(us / 1000));
+}
 
 enum { MOST = 65536, KEYS = 7, SUBS = 3, PAUSE_NS = 1000000 };
 
@@ -166,7 +173,7 @@ static void open_channel(const char *kind)
 		if (weir_channel_subscribe(t.channel, &spec, &t.subs[i].handle, &err))
 			fail_msg("%s", err.text);
 		while (weir_subscription_ready(t.subs[i].handle, &err) && weir_clock_now_ns() < deadline_ns)
-			usleep(1000);
+			wait_us(1000);
 		assert_int_equal(weir_subscription_ready(t.subs[i].handle, &err), WEIR_OK);
 	}
 }
@@ -264,7 +271,7 @@ static void *publish_on(void *ctx)
 			atomic_fetch_add(&t.published, 1);
 		else
 			t.failed++;
-		usleep(PAUSE_NS / 1000);
+		wait_us(PAUSE_NS / 1000);
 	}
 	weir_event_free(event);
 	return NULL;
@@ -300,7 +307,7 @@ static void check_all_came(void)
 	unsigned published = atomic_load(&t.published);
 
 	while (!all_have(published) && weir_clock_now_ns() < deadline_ns)
-		usleep(2000);
+		wait_us(2000);
 	for (size_t i = 0; i < SUBS; i++) {
 		assert_int_equal(t.subs[i].count, published);
 		assert_int_equal(t.subs[i].twice, 0);
@@ -330,7 +337,7 @@ static void wait_stage(uint32_t wanted)
 	int64_t deadline_ns = soon();
 
 	while (stage(0) != wanted && weir_clock_now_ns() < deadline_ns)
-		usleep(1000);
+		wait_us(1000);
 	assert_int_equal(stage(0), wanted);
 }
 
@@ -348,10 +355,10 @@ static void moves_under_load(const char *from, const char *to)
 {
 	open_channel(from);
 	start_publishing();
-	usleep(300000);
+	wait_us(300000);
 	move_to(to);
 	wait_stage(0);
-	usleep(300000);
+	wait_us(300000);
 	stop_publishing();
 	check_all_came();
 	assert_int_equal(t.failed, 0);
@@ -379,7 +386,7 @@ static void to_and_fro_under_load(void **state)
 	start_publishing();
 	for (int i = 0; i < 10; i++) {
 		move_to(i % 2 ? EMBEDDED : MEMORY);
-		usleep(50000);
+		wait_us(50000);
 	}
 	wait_stage(0);
 	stop_publishing();
@@ -395,11 +402,11 @@ static void what_is_new_waits_until_what_is_old_is_settled(void **state)
 	open_channel(EMBEDDED);
 	publish(10);
 	while (!all_have(10))
-		usleep(1000);
+		wait_us(1000);
 	move_to(MEMORY);
 	wait_stage(WEIR_MOVE_DRAINING);
 	publish(10);
-	usleep(200000);
+	wait_us(200000);
 	for (size_t i = 0; i < SUBS; i++)
 		assert_int_equal(t.subs[i].count, 10);
 	let_go();
@@ -417,7 +424,7 @@ static void subscriptions_do_not_wait_for_each_other(void **state)
 	open_channel(EMBEDDED);
 	publish(10);
 	while (!all_have(10))
-		usleep(1000);
+		wait_us(1000);
 	move_to(MEMORY);
 	wait_stage(WEIR_MOVE_DRAINING);
 	publish(1);
@@ -425,7 +432,7 @@ static void subscriptions_do_not_wait_for_each_other(void **state)
 	t.subs[1].held_count = 0;
 	weir_delivery_settle(held, 10, WEIR_ACK, 0);
 	while (t.subs[1].count < 11 && weir_clock_now_ns() < deadline_ns)
-		usleep(1000);
+		wait_us(1000);
 	assert_int_equal(t.subs[1].count, 11);
 	assert_int_equal(t.subs[0].count, 10);
 	assert_int_equal(stage(0), WEIR_MOVE_DRAINING);
@@ -451,7 +458,7 @@ static void a_move_tells_what_is_left(void **state)
 	assert_int_equal(info.error.code, WEIR_OK);
 	assert_int_equal(weir_channel_move_info(t.channel, 1, &info), WEIR_ENOTFOUND);
 	while (!all_have(5))
-		usleep(1000);
+		wait_us(1000);
 	let_go();
 	wait_stage(0);
 	assert_true(logged("new events go to InMemoryChannel; what is left on EmbeddedChannel is delivered first"));
@@ -465,12 +472,12 @@ static void the_way_back_waits_until_the_backend_is_drained(void **state)
 	open_channel(EMBEDDED);
 	publish(5);
 	while (!all_have(5))
-		usleep(1000);
+		wait_us(1000);
 	move_to(MEMORY);
 	wait_stage(WEIR_MOVE_DRAINING);
 	publish(5);
 	move_to(EMBEDDED);
-	usleep(100000);
+	wait_us(100000);
 	assert_int_equal(stage(1), WEIR_MOVE_WAITING);
 	assert_string_equal(weir_channel_kind(t.channel), MEMORY);
 	publish(5);
@@ -506,14 +513,14 @@ static void a_subscription_made_during_a_move_gets_what_is_new(void **state)
 	open_channel(EMBEDDED);
 	publish(5);
 	while (!all_have(5))
-		usleep(1000);
+		wait_us(1000);
 	move_to(MEMORY);
 	wait_stage(WEIR_MOVE_DRAINING);
 	assert_int_equal(weir_channel_subscribe(t.channel, &spec, &handle, NULL), WEIR_OK);
 	atomic_store(&t.hold, false);
 	publish(3);
 	while (late.count < 3 && weir_clock_now_ns() < deadline_ns)
-		usleep(1000);
+		wait_us(1000);
 	assert_int_equal(late.count, 3);
 	let_go();
 	check_all_came();
@@ -526,7 +533,7 @@ static void a_subscription_that_is_forgotten_is_not_waited_for(void **state)
 	open_channel(EMBEDDED);
 	publish(5);
 	while (!all_have(5))
-		usleep(1000);
+		wait_us(1000);
 	move_to(MEMORY);
 	wait_stage(WEIR_MOVE_DRAINING);
 	for (size_t i = 0; i < SUBS; i++) {
@@ -567,7 +574,7 @@ static void a_restart_in_the_middle_goes_on_with_the_drain(void **state)
 	open_channel(EMBEDDED);
 	publish(10);
 	while (!all_have(10))
-		usleep(1000);
+		wait_us(1000);
 	move_to(MEMORY);
 	wait_stage(WEIR_MOVE_DRAINING);
 	close_runtime();
@@ -589,7 +596,7 @@ static void a_channel_opened_with_another_kind_than_before_moves(void **state)
 	open_channel(EMBEDDED);
 	publish(10);
 	while (!all_have(10))
-		usleep(1000);
+		wait_us(1000);
 	close_runtime();
 	forget_what_came();
 	atomic_store(&t.hold, false);
@@ -628,14 +635,14 @@ static void in_child(int out)
 	open_channel(EMBEDDED);
 	atomic_store(&t.hold, true);
 	start_publishing();
-	usleep(50000);
+	wait_us(50000);
 	move_to(MEMORY);
 	for (;;) {
 		count = atomic_load(&t.published);
 		/* Those of the old backend only: what is in memory does not survive. */
 		if (stage(0) == WEIR_MOVE_DRAINING || write(out, &count, sizeof count) != sizeof count)
 			break;
-		usleep(end);
+		wait_us(end);
 	}
 	pause();
 }
@@ -657,7 +664,7 @@ static void what_was_persisted_before_a_kill_in_the_middle_is_delivered(void **s
 			_exit(1);
 		}
 		close(pipe_fds[1]);
-		usleep(60000 + 15000 * (unsigned)round);
+		wait_us(60000 + 15000 * (unsigned)round);
 		kill(child, SIGKILL);
 		waitpid(child, &status, 0);
 		while (read(pipe_fds[0], &count, sizeof count) == sizeof count)
@@ -743,11 +750,11 @@ static void a_memo_that_cannot_be_written_holds_the_move(void **state)
 
 	(void)state;
 	open_channel(EMBEDDED);
-	usleep(100000);
+	wait_us(100000);
 	snprintf(beside, sizeof beside, "%s.new", t.memo);
 	assert_int_equal(mkdir(beside, 0700), 0);
 	move_to(MEMORY);
-	usleep(200000);
+	wait_us(200000);
 	assert_int_equal(stage(0), WEIR_MOVE_PREPARING);
 	assert_string_equal(weir_channel_kind(t.channel), EMBEDDED);
 	publish(1);
@@ -766,15 +773,15 @@ static void a_backend_that_is_renewed_under_load_loses_nothing(void **state)
 	(void)state;
 	open_channel(EMBEDDED);
 	start_publishing();
-	usleep(100000);
+	wait_us(100000);
 	assert_int_equal(weir_runtime_renew(t.runtime, EMBEDDED, NULL), WEIR_OK);
-	usleep(100000);
+	wait_us(100000);
 	while (weir_channel_ready(t.channel, NULL) && weir_clock_now_ns() < deadline_ns)
-		usleep(1000);
-	usleep(100000);
+		wait_us(1000);
+	wait_us(100000);
 	stop_publishing();
 	while (!all_have(atomic_load(&t.published)) && weir_clock_now_ns() < deadline_ns)
-		usleep(1000);
+		wait_us(1000);
 	for (size_t i = 0; i < SUBS; i++)
 		for (unsigned n = 0; n < atomic_load(&t.published); n++)
 			assert_true(t.subs[i].seen[n] > 0);
@@ -790,19 +797,19 @@ static void deliveries_of_before_a_renewal_are_stale_and_use_up_the_window(void 
 	open_channel(EMBEDDED);
 	publish(150);
 	while (!all_have(100) && weir_clock_now_ns() < deadline_ns)
-		usleep(1000);
+		wait_us(1000);
 	assert_int_equal(weir_runtime_renew(t.runtime, EMBEDDED, NULL), WEIR_OK);
-	usleep(300000);
+	wait_us(300000);
 	while (weir_subscription_ready(t.subs[0].handle, NULL) && weir_clock_now_ns() < deadline_ns)
-		usleep(1000);
+		wait_us(1000);
 	/* The receiver has no room for more than a hundred. */
 	assert_int_equal(t.subs[0].count, 100);
 	memcpy(held, t.subs[0].held, sizeof held);
 	t.subs[0].held_count = 0;
 	assert_int_equal(weir_delivery_settle(held, 10, WEIR_ACK, 0), WEIR_ESTALE);
 	while (t.subs[0].count < 110 && weir_clock_now_ns() < deadline_ns)
-		usleep(1000);
-	usleep(50000);
+		wait_us(1000);
+	wait_us(50000);
 	assert_int_equal(t.subs[0].count, 110);
 	weir_delivery_settle(held + 10, 90, WEIR_ACK, 0);
 }
