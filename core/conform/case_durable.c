@@ -13,7 +13,7 @@ static uint64_t random_of(const struct weir_rig *rig, uint64_t round)
 	return x ^ (x >> 32);
 }
 
-enum { LIFE_RECORDS = 1500 };
+enum { LIFE_RECORDS = 1500, LEFT_RECORDS = 100 };
 
 static void live_and_work(struct weir_rig *rig, void *arg)
 {
@@ -24,7 +24,8 @@ static void live_and_work(struct weir_rig *rig, void *arg)
 	weir_rig_open(rig, NULL);
 	topic = weir_rig_topic(rig, "t");
 	sub = weir_rig_subscribe(rig, topic, "s", WEIR_START_LATEST);
-	weir_rig_credit(rig, sub, 1000000);
+	/* The last ones are left to the next life: whenever the kill comes, there is something to lose. */
+	weir_rig_credit(rig, sub, LIFE_RECORDS - LEFT_RECORDS);
 	rig->auto_ack = true;
 	for (;;) {
 		/* Enough for one life: what is not acked for good comes again in each that follows. */
