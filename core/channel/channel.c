@@ -267,6 +267,18 @@ int weir_channel_open(weir_runtime *runtime, const char *ns, const char *name, c
 
 /* ---- closing ------------------------------------------------------------- */
 
+/* A publisher whose call to the driver has not returned still leaves by the gate that it came in. */
+static bool is_inside(weir_channel *channel, int64_t now_ns)
+{
+	bool inside = false;
+
+	for (size_t i = 0; i < 2; i++) {
+		weir_gate_shut(&channel->gates[i]);
+		inside |= !weir_gate_wait(&channel->gates[i], now_ns);
+	}
+	return inside;
+}
+
 void weir_channel_end(weir_channel *channel)
 {
 	int64_t now = weir_clock_now_ns();
@@ -280,7 +292,7 @@ void weir_channel_end(weir_channel *channel)
 		weir_place_close(channel->coming, false, now);
 		lost |= channel->coming->lost;
 	}
-	if (!lost)
+	if (!lost && !is_inside(channel, now))
 		channel_free(channel);
 }
 

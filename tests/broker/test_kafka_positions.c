@@ -88,7 +88,7 @@ static void a_straggler_with_a_million_behind_it_lets_commits_go_on_once_it_is_s
 	await_committed(h, "s", RECORDS);
 	print_message("           %d records behind one, %lld KiB more than before\n", RECORDS, (long long)grown);
 	if (!sanitized())
-		assert_in_range(grown, 0, 24 * 1024);
+		assert_true(grown < 24 * 1024);
 }
 
 static void too_many_behind_a_straggler_stall_its_partition_and_are_reported(void **state)

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import unittest
 
-from harness import BUILD, DEADLINE, WEIR, TestCase, run_weir
+from harness import BUILD, C11_THREADS_CRASH, DEADLINE, WEIR, TestCase, run_weir
 
 SOURCE = os.environ.get("WEIR_TEST_SOURCE", os.path.join(os.path.dirname(__file__), "..", ".."))
 CONFIGS = os.path.join(SOURCE, "configs")
@@ -20,6 +20,7 @@ def show(*settings):
 
 
 @unittest.skipUnless(os.path.exists(os.path.join(BUILD, "drivers", "weir-driver-kafka.so")), "no Kafka driver is built")
+@unittest.skipIf(C11_THREADS_CRASH, "the thread sanitizer does not know C11 threads")
 class Kyma(TestCase):
     def assert_shown(self, lines, key, value):
         self.assertTrue(any(line.startswith(f"{key} = {value}  # overrides: {KYMA}:") for line in lines), (key, lines))

@@ -72,6 +72,25 @@ static void take(struct sub *sub, const weir_delivery *delivery)
 	sub->count++;
 }
 
+static unsigned count_of(const struct sub *sub)
+{
+	unsigned count;
+
+	pthread_mutex_lock(&t.lock);
+	count = (unsigned)sub->count;
+	pthread_mutex_unlock(&t.lock);
+	return count;
+}
+
+/* What is held is the caller's to settle. */
+static void take_held(struct sub *sub, weir_delivery **held, size_t size)
+{
+	pthread_mutex_lock(&t.lock);
+	memcpy(held, sub->held, size);
+	sub->held_count = 0;
+	pthread_mutex_unlock(&t.lock);
+}
+
 static void on_deliver(void *ctx, weir_delivery *const *deliveries, size_t count)
 {
 	struct sub *sub = ctx;
@@ -309,7 +328,7 @@ static void check_all_came(void)
 	while (!all_have(published) && weir_clock_now_ns() < deadline_ns)
 		wait_us(2000);
 	for (size_t i = 0; i < SUBS; i++) {
-		assert_int_equal(t.subs[i].count, published);
+		assert_int_equal(count_of(&t.subs[i]), published);
 		assert_int_equal(t.subs[i].twice, 0);
 		assert_int_equal(t.subs[i].disorder, 0);
 	}
@@ -408,7 +427,7 @@ static void what_is_new_waits_until_what_is_old_is_settled(void **state)
 	publish(10);
 	wait_us(200000);
 	for (size_t i = 0; i < SUBS; i++)
-		assert_int_equal(t.subs[i].count, 10);
+		assert_int_equal(count_of(&t.subs[i]), 10);
 	let_go();
 	check_all_came();
 	wait_stage(0);
@@ -428,13 +447,12 @@ static void subscriptions_do_not_wait_for_each_other(void **state)
 	move_to(MEMORY);
 	wait_stage(WEIR_MOVE_DRAINING);
 	publish(1);
-	memcpy(held, t.subs[1].held, sizeof held);
-	t.subs[1].held_count = 0;
+	take_held(&t.subs[1], held, sizeof held);
 	weir_delivery_settle(held, 10, WEIR_ACK, 0);
-	while (t.subs[1].count < 11 && weir_clock_now_ns() < deadline_ns)
+	while (count_of(&t.subs[1]) < 11 && weir_clock_now_ns() < deadline_ns)
 		wait_us(1000);
-	assert_int_equal(t.subs[1].count, 11);
-	assert_int_equal(t.subs[0].count, 10);
+	assert_int_equal(count_of(&t.subs[1]), 11);
+	assert_int_equal(count_of(&t.subs[0]), 10);
 	assert_int_equal(stage(0), WEIR_MOVE_DRAINING);
 	let_go();
 	check_all_came();
@@ -803,14 +821,13 @@ static void deliveries_of_before_a_renewal_are_stale_and_use_up_the_window(void 
 	while (weir_subscription_ready(t.subs[0].handle, NULL) && weir_clock_now_ns() < deadline_ns)
 		wait_us(1000);
 	/* The receiver has no room for more than a hundred. */
-	assert_int_equal(t.subs[0].count, 100);
-	memcpy(held, t.subs[0].held, sizeof held);
-	t.subs[0].held_count = 0;
+	assert_int_equal(count_of(&t.subs[0]), 100);
+	take_held(&t.subs[0], held, sizeof held);
 	assert_int_equal(weir_delivery_settle(held, 10, WEIR_ACK, 0), WEIR_ESTALE);
-	while (t.subs[0].count < 110 && weir_clock_now_ns() < deadline_ns)
+	while (count_of(&t.subs[0]) < 110 && weir_clock_now_ns() < deadline_ns)
 		wait_us(1000);
 	wait_us(50000);
-	assert_int_equal(t.subs[0].count, 110);
+	assert_int_equal(count_of(&t.subs[0]), 110);
 	weir_delivery_settle(held + 10, 90, WEIR_ACK, 0);
 }
 

@@ -55,7 +55,8 @@ class Bench(TestCase):
         _, words = self.serve(port, f"{port}/second")
         words = ("latency", *words, "--listen", f"127.0.0.1:{port}", "--events", 100)
         self.assertEqual(figures(*words, "--copies", 2)["received"], 200)
-        self.assertEqual(figures(*words, "--copies", 1)["repeated"], 100)
+        # It ends when none is missing: the last repetitions may still be under way then.
+        self.assertIn(figures(*words, "--copies", 1)["repeated"], range(1, 101))
 
     def test_what_does_not_arrive_is_missing_and_a_failure(self):
         _, words = self.serve()
