@@ -537,9 +537,9 @@ static void a_subscription_made_during_a_move_gets_what_is_new(void **state)
 	assert_int_equal(weir_channel_subscribe(t.channel, &spec, &handle, NULL), WEIR_OK);
 	atomic_store(&t.hold, false);
 	publish(3);
-	while (late.count < 3 && weir_clock_now_ns() < deadline_ns)
+	while (count_of(&late) < 3 && weir_clock_now_ns() < deadline_ns)
 		wait_us(1000);
-	assert_int_equal(late.count, 3);
+	assert_int_equal(count_of(&late), 3);
 	let_go();
 	check_all_came();
 }
