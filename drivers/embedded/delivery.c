@@ -30,15 +30,15 @@ static struct delivery *delivery_take(struct weir_inst *inst)
 {
 	struct delivery *delivery;
 
-	if (weir_embedded_linked(&inst->unused))
-		return weir_embedded_entry(inst->unused.next, struct delivery, link);
+	if (weir_list_linked(&inst->unused))
+		return weir_list_entry(inst->unused.next, struct delivery, link);
 	if (inst->slot_count == inst->slot_room && !slots_grow(inst))
 		return NULL;
 	delivery = calloc(1, sizeof *delivery);
 	if (!delivery)
 		return NULL;
-	weir_embedded_link_init(&delivery->link);
-	weir_embedded_link_init(&delivery->unsettled);
+	weir_list_init(&delivery->link);
+	weir_list_init(&delivery->unsettled);
 	delivery->slot = inst->slot_count;
 	inst->slots[inst->slot_count++] = delivery;
 	return delivery;
@@ -50,8 +50,8 @@ struct delivery *weir_embedded_delivery_new(struct weir_inst *inst, struct reade
 
 	if (!delivery)
 		return NULL;
-	weir_embedded_unlink(&delivery->link);
-	weir_embedded_append(&reader->unsettled, &delivery->unsettled);
+	weir_list_unlink(&delivery->link);
+	weir_list_append(&reader->unsettled, &delivery->unsettled);
 	reader->unsettled_count++;
 	delivery->reader = reader;
 	delivery->position = position;
@@ -127,7 +127,7 @@ void weir_embedded_starve(struct weir_inst *inst)
 
 static void delivery_due(struct weir_inst *inst, struct delivery *delivery)
 {
-	weir_embedded_append(&delivery->reader->again, &delivery->link);
+	weir_list_append(&delivery->reader->again, &delivery->link);
 	weir_embedded_reader_refresh(inst, delivery->reader);
 }
 
@@ -138,7 +138,7 @@ void weir_embedded_delivery_wait(struct weir_inst *inst, struct delivery *delive
 		delivery_due(inst, delivery);
 		return;
 	}
-	weir_embedded_unlink(&delivery->link);
+	weir_list_unlink(&delivery->link);
 	heap_up(inst, inst->waiting_count++, delivery);
 	timer_arm(inst);
 }
@@ -168,9 +168,9 @@ void weir_embedded_delivery_free(struct weir_inst *inst, struct delivery *delive
 {
 	if (delivery->heap)
 		heap_remove(inst, delivery);
-	weir_embedded_unlink(&delivery->unsettled);
+	weir_list_unlink(&delivery->unsettled);
 	delivery->reader->unsettled_count--;
 	delivery->reader = NULL;
 	delivery->owner = NULL;
-	weir_embedded_append(&inst->unused, &delivery->link);
+	weir_list_append(&inst->unused, &delivery->link);
 }

@@ -40,8 +40,7 @@ int64_t weir_embedded_time_ms(void)
 
 bool weir_embedded_has_events(const struct weir_inst *inst)
 {
-	return inst->done || weir_embedded_linked(&inst->notices) ||
-	       (weir_embedded_linked(&inst->ready) && !inst->starved_ns);
+	return inst->done || weir_list_linked(&inst->notices) || (weir_list_linked(&inst->ready) && !inst->starved_ns);
 }
 
 /*
@@ -64,8 +63,8 @@ void weir_embedded_lock_give(struct weir_inst *inst)
 
 void weir_embedded_notify(struct weir_inst *inst, struct notice *notice)
 {
-	if (!weir_embedded_linked(&notice->link))
-		weir_embedded_append(&inst->notices, &notice->link);
+	if (!weir_list_linked(&notice->link))
+		weir_list_append(&inst->notices, &notice->link);
 }
 
 void weir_embedded_die(struct weir_inst *inst, const struct weir_error *err)
@@ -77,8 +76,8 @@ void weir_embedded_die(struct weir_inst *inst, const struct weir_error *err)
 	inst->fatal.retry = WEIR_RETRY_AFTER_REOPEN;
 	inst->fatal.scope = WEIR_SCOPE_INSTANCE;
 	inst->died.failed = true;
-	while (weir_embedded_linked(&inst->ready))
-		weir_embedded_unlink(inst->ready.next);
+	while (weir_list_linked(&inst->ready))
+		weir_list_unlink(inst->ready.next);
 	weir_embedded_notify(inst, &inst->died);
 	weir_embedded_writer_wake(inst);
 	weir_embedded_say(inst, 0, err->text);
@@ -133,7 +132,7 @@ static struct weir_topic *topic_of(struct weir_inst *inst, uint64_t id)
 	struct link *node;
 
 	for (node = inst->topics.next; node != &inst->topics; node = node->next) {
-		struct weir_topic *topic = weir_embedded_entry(node, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(node, struct weir_topic, link);
 
 		if (topic->id == id)
 			return topic;
@@ -186,7 +185,7 @@ static int load_cursor(void *ctx, uint64_t id, const char *uid, size_t len, cons
 
 static void notice_init(struct notice *notice, uint32_t type)
 {
-	weir_embedded_link_init(&notice->link);
+	weir_list_init(&notice->link);
 	notice->type = type;
 }
 
@@ -202,12 +201,12 @@ static void inst_init(struct weir_inst *inst, const struct weir_host *host)
 	pthread_cond_init(&inst->work, &monotonic);
 	pthread_cond_init(&inst->idle, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	weir_embedded_link_init(&inst->topics);
-	weir_embedded_link_init(&inst->notices);
-	weir_embedded_link_init(&inst->ready);
-	weir_embedded_link_init(&inst->dirty);
-	weir_embedded_link_init(&inst->trims);
-	weir_embedded_link_init(&inst->unused);
+	weir_list_init(&inst->topics);
+	weir_list_init(&inst->notices);
+	weir_list_init(&inst->ready);
+	weir_list_init(&inst->dirty);
+	weir_list_init(&inst->trims);
+	weir_list_init(&inst->unused);
 	notice_init(&inst->writable, WEIR_EV_WRITABLE);
 	notice_init(&inst->up, WEIR_EV_UP);
 	notice_init(&inst->died, WEIR_EV_FATAL);
@@ -258,8 +257,8 @@ static void inst_free(struct weir_inst *inst)
 {
 	uint32_t slot;
 
-	while (weir_embedded_linked(&inst->topics))
-		weir_embedded_topic_free(inst, weir_embedded_entry(inst->topics.next, struct weir_topic, link));
+	while (weir_list_linked(&inst->topics))
+		weir_embedded_topic_free(inst, weir_list_entry(inst->topics.next, struct weir_topic, link));
 	while (inst->done) {
 		struct record *record = inst->done;
 

@@ -27,6 +27,7 @@
 
 #include "codec.h"
 #include "store.h"
+#include "../common/list.h"
 
 enum {
 	WEIR_EMBEDDED_MAX_HEADERS = 1024,
@@ -39,42 +40,6 @@ enum {
 };
 /* Key + headers + body. With what is stored around them it stays below 16 MiB. */
 #define WEIR_EMBEDDED_MAX_RECORD ((16u << 20) - (64u << 10))
-
-/* ---- lists ------------------------------------------------------------------------- */
-
-/* A node of a list, or its head. A node that is in no list points to itself. */
-struct link {
-	struct link *prev, *next;
-};
-
-#define weir_embedded_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
-
-static inline void weir_embedded_link_init(struct link *node)
-{
-	node->prev = node->next = node;
-}
-
-static inline bool weir_embedded_linked(const struct link *node)
-{
-	return node->next != node;
-}
-
-static inline void weir_embedded_unlink(struct link *node)
-{
-	node->prev->next = node->next;
-	node->next->prev = node->prev;
-	weir_embedded_link_init(node);
-}
-
-/* Puts `node` at the end of `head`, out of the list it may be in. */
-static inline void weir_embedded_append(struct link *head, struct link *node)
-{
-	weir_embedded_unlink(node);
-	node->prev = head->prev;
-	node->next = head;
-	head->prev->next = node;
-	head->prev = node;
-}
 
 /* ---- objects ------------------------------------------------------------------------ */
 
@@ -125,11 +90,11 @@ enum topic_state {
 };
 
 struct weir_topic {
-	struct link link;     /* in weir_inst.topics */
-	struct link readers;  /* of struct reader */
-	struct link trim;     /* in weir_inst.trims: records may have become superfluous */
-	uint64_t id;          /* 0: it is not in the store */
-	uint64_t first, last; /* oldest and newest record stored; first == last + 1: none. Set by the writer */
+	struct link link;      /* in weir_inst.topics */
+	struct link readers;   /* of struct reader */
+	struct link trim;      /* in weir_inst.trims: records may have become superfluous */
+	uint64_t id;           /* 0: it is not in the store */
+	uint64_t first, last;  /* oldest and newest record stored; first == last + 1: none. Set by the writer */
 	uint32_t reader_count; /* without the ephemeral ones */
 	uint32_t opened;
 	enum topic_state state;
@@ -166,12 +131,12 @@ struct reader {
 	uint64_t lane;
 	uint64_t saved_floor; /* up to here the store knows that it is settled */
 	uint32_t unsettled_count;
-	bool live;   /* its position is durable */
-	bool making; /* it is about to become so */
+	bool live;      /* its position is durable */
+	bool making;    /* it is about to become so */
 	bool ephemeral; /* not in the store: no cursor, and records are not kept or trimmed for it */
-	bool gone;   /* it is about to be forgotten */
-	bool busy;   /* poll() reads for it without the lock */
-	bool dead;   /* to be freed by poll() when it is not busy any more */
+	bool gone;      /* it is about to be forgotten */
+	bool busy;      /* poll() reads for it without the lock */
+	bool dead;      /* to be freed by poll() when it is not busy any more */
 
 	struct record *ahead[WEIR_EMBEDDED_AHEAD]; /* read for it: positions ahead_first and on; NULL: taken */
 	uint64_t ahead_first;

@@ -2,30 +2,15 @@
 /* What poll() reports: notices, completions, deliveries. And reading records back for them. */
 #include "embedded.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/events.h"
+
 enum {
 	TURN = 32, /* records that one reader gets before the next one has its turn */
 };
-
-/* The array to fill. Its elements are as far apart as the host's struct is large. */
-struct events {
-	char *base;
-	size_t stride, count, max;
-};
-
-static struct weir_driver_event *event_add(struct events *events)
-{
-	struct weir_driver_event *event = (void *)(events->base + events->count++ * events->stride);
-
-	memset(event, 0, sizeof *event);
-	event->size = (uint32_t)events->stride;
-	return event;
-}
 
 /* ---- notices and completions --------------------------------------------------------- */
 
@@ -49,16 +34,16 @@ static const struct weir_error *lend(struct weir_inst *inst, uint8_t cause)
 
 static void report_notices(struct weir_inst *inst, struct events *events)
 {
-	while (events->count < events->max && weir_embedded_linked(&inst->notices)) {
-		struct notice *notice = weir_embedded_entry(inst->notices.next, struct notice, link);
-		struct weir_driver_event *event = event_add(events);
+	while (events->count < events->max && weir_list_linked(&inst->notices)) {
+		struct notice *notice = weir_list_entry(inst->notices.next, struct notice, link);
+		struct weir_driver_event *event = weir_events_add(events);
 
 		event->type = notice->type;
 		event->topic = notice->topic;
 		event->sub = notice->sub;
 		if (notice->failed)
 			event->error = lend(inst, inst->is_fatal ? CAUSE_FATAL : CAUSE_FULL);
-		weir_embedded_unlink(&notice->link);
+		weir_list_unlink(&notice->link);
 	}
 }
 
@@ -66,7 +51,7 @@ static void report_completions(struct weir_inst *inst, struct events *events, si
 {
 	while (events->count < max && inst->done) {
 		struct record *record = inst->done;
-		struct weir_driver_event *event = event_add(events);
+		struct weir_driver_event *event = weir_events_add(events);
 
 		event->type = WEIR_EV_PUBLISHED;
 		event->topic = record->topic;
@@ -163,9 +148,9 @@ static struct record *record_find(struct reader *reader, uint64_t position)
 
 static struct delivery *first_again(struct reader *reader)
 {
-	if (!weir_embedded_linked(&reader->again))
+	if (!weir_list_linked(&reader->again))
 		return NULL;
-	return weir_embedded_entry(reader->again.next, struct delivery, link);
+	return weir_list_entry(reader->again.next, struct delivery, link);
 }
 
 /* What came back goes before what is new. */
@@ -193,7 +178,7 @@ static void hand_out(struct weir_sub *sub, struct delivery *delivery, size_t byt
 	delivery->turn++;
 	delivery->attempt++;
 	delivery->out_ns = now_ns;
-	weir_embedded_append(&sub->out, &delivery->link);
+	weir_list_append(&sub->out, &delivery->link);
 	sub->unsettled++;
 	sub->redelivered += delivery->attempt > 1;
 	sub->credit_records--;
@@ -224,7 +209,7 @@ static void report_gap(struct weir_inst *inst, struct reader *reader, uint64_t f
 	struct delivery *delivery = first_again(reader);
 
 	event->type = WEIR_EV_GAP;
-	event->sub = weir_embedded_entry(reader->willing.next, struct weir_sub, willing);
+	event->sub = weir_list_entry(reader->willing.next, struct weir_sub, willing);
 	event->position = from;
 	event->position_end = delivery ? from : upto;
 	if (delivery)
@@ -247,8 +232,8 @@ static bool provide(struct weir_inst *inst, struct reader *reader, struct events
 		return false;
 	found = reader->ahead_count ? reader->ahead_first : last + 1;
 	/* While the lock was given up something else may have come first, or nobody is willing any more. */
-	if (found > position && weir_embedded_linked(&reader->ready) && next_position(reader) == position)
-		report_gap(inst, reader, position, found <= last ? found - 1 : last, event_add(events));
+	if (found > position && weir_list_linked(&reader->ready) && next_position(reader) == position)
+		report_gap(inst, reader, position, found <= last ? found - 1 : last, weir_events_add(events));
 	return true;
 }
 
@@ -256,7 +241,7 @@ static bool provide(struct weir_inst *inst, struct reader *reader, struct events
 static bool deliver(struct weir_inst *inst, struct reader *reader, struct record *record, struct events *events,
 		    int64_t now_ns)
 {
-	struct weir_sub *sub = weir_embedded_entry(reader->willing.next, struct weir_sub, willing);
+	struct weir_sub *sub = weir_list_entry(reader->willing.next, struct weir_sub, willing);
 	struct delivery *delivery = next_delivery(inst, reader);
 
 	if (!delivery) {
@@ -265,8 +250,8 @@ static bool deliver(struct weir_inst *inst, struct reader *reader, struct record
 		return false;
 	}
 	hand_out(sub, delivery, record->bytes, now_ns);
-	report_delivery(delivery, record, event_add(events));
-	weir_embedded_append(&reader->willing, &sub->willing);
+	report_delivery(delivery, record, weir_events_add(events));
+	weir_list_append(&reader->willing, &sub->willing);
 	weir_embedded_sub_refresh(inst, sub);
 	return true;
 }
@@ -276,7 +261,7 @@ static bool report_reader(struct weir_inst *inst, struct reader *reader, struct 
 {
 	int left = TURN;
 
-	while (left-- && events->count < events->max && weir_embedded_linked(&reader->ready)) {
+	while (left-- && events->count < events->max && weir_list_linked(&reader->ready)) {
 		struct record *record = record_find(reader, next_position(reader));
 
 		if (record && !deliver(inst, reader, record, events, now_ns))
@@ -286,8 +271,8 @@ static bool report_reader(struct weir_inst *inst, struct reader *reader, struct 
 	}
 	weir_embedded_cache_trim(inst, reader->topic);
 	weir_embedded_reader_changed(inst, reader);
-	if (weir_embedded_linked(&reader->ready))
-		weir_embedded_append(&inst->ready, &reader->ready);
+	if (weir_list_linked(&reader->ready))
+		weir_list_append(&inst->ready, &reader->ready);
 	return true;
 }
 
@@ -302,11 +287,11 @@ static void report(struct weir_inst *inst, struct events *events)
 	weir_embedded_timer_run(inst);
 	report_notices(inst, events);
 	/* Deliveries get half of a batch at least, or publishers that never pause would starve them. */
-	report_completions(inst, events, weir_embedded_linked(&inst->ready) ? (events->max + 1) / 2 : events->max);
-	if (weir_embedded_linked(&inst->ready) && !inst->starved_ns) {
+	report_completions(inst, events, weir_list_linked(&inst->ready) ? (events->max + 1) / 2 : events->max);
+	if (weir_list_linked(&inst->ready) && !inst->starved_ns) {
 		now_ns = weir_embedded_now();
-		while (events->count < events->max && weir_embedded_linked(&inst->ready))
-			if (!report_reader(inst, weir_embedded_entry(inst->ready.next, struct reader, ready), events,
+		while (events->count < events->max && weir_list_linked(&inst->ready))
+			if (!report_reader(inst, weir_list_entry(inst->ready.next, struct reader, ready), events,
 					   now_ns))
 				break;
 	}
@@ -316,27 +301,17 @@ static void report(struct weir_inst *inst, struct events *events)
 	weir_embedded_lock_give(inst);
 }
 
-/* Waits for event_fd until timeout_ns. False: the time is over. */
-static bool await(struct weir_inst *inst, int64_t timeout_ns)
-{
-	struct pollfd fd = { inst->event_fd, POLLIN, 0 };
-	int64_t left = timeout_ns ? timeout_ns - weir_embedded_now() : 0;
-	struct timespec wait = { left / 1000000000, left % 1000000000 };
-
-	return left > 0 && (ppoll(&fd, 1, &wait, NULL) >= 0 || errno == EINTR);
-}
-
 int weir_embedded_poll(struct weir_inst *inst, struct weir_driver_event *events, size_t max, int64_t timeout_ns,
 		       size_t *count)
 {
-	struct events array = { (char *)events, max ? events->size : 0, 0, max };
+	struct events array = weir_events_of(events, max);
 
 	*count = 0;
 	if (!max)
 		return WEIR_OK;
 	do {
 		report(inst, &array);
-	} while (!array.count && await(inst, timeout_ns));
+	} while (!array.count && weir_events_await(inst->event_fd, timeout_ns));
 	*count = array.count;
 	return WEIR_OK;
 }

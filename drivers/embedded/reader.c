@@ -9,23 +9,23 @@ void weir_embedded_reader_refresh(struct weir_inst *inst, struct reader *reader)
 {
 	bool fresh = reader->live && reader->next <= reader->topic->last &&
 		     reader->unsettled_count < WEIR_EMBEDDED_MAX_UNSETTLED;
-	bool ready = weir_embedded_linked(&reader->willing) && !inst->is_fatal &&
-		     (fresh || weir_embedded_linked(&reader->again));
+	bool ready =
+	    weir_list_linked(&reader->willing) && !inst->is_fatal && (fresh || weir_list_linked(&reader->again));
 
-	if (ready && !weir_embedded_linked(&reader->ready))
-		weir_embedded_append(&inst->ready, &reader->ready);
+	if (ready && !weir_list_linked(&reader->ready))
+		weir_list_append(&inst->ready, &reader->ready);
 	else if (!ready)
-		weir_embedded_unlink(&reader->ready);
+		weir_list_unlink(&reader->ready);
 }
 
 void weir_embedded_sub_refresh(struct weir_inst *inst, struct weir_sub *sub)
 {
 	bool willing = !sub->paused && sub->credit_records > 0 && sub->credit_bytes > 0;
 
-	if (willing && !weir_embedded_linked(&sub->willing))
-		weir_embedded_append(&sub->reader->willing, &sub->willing);
+	if (willing && !weir_list_linked(&sub->willing))
+		weir_list_append(&sub->reader->willing, &sub->willing);
 	else if (!willing)
-		weir_embedded_unlink(&sub->willing);
+		weir_list_unlink(&sub->willing);
 	weir_embedded_reader_refresh(inst, sub->reader);
 }
 
@@ -33,21 +33,20 @@ uint64_t weir_embedded_reader_floor(const struct reader *reader)
 {
 	if (!reader->live)
 		return 0;
-	if (weir_embedded_linked(&reader->unsettled))
-		return weir_embedded_entry(reader->unsettled.next, struct delivery, unsettled)->position - 1;
+	if (weir_list_linked(&reader->unsettled))
+		return weir_list_entry(reader->unsettled.next, struct delivery, unsettled)->position - 1;
 	return reader->next - 1;
 }
 
 void weir_embedded_reader_changed(struct weir_inst *inst, struct reader *reader)
 {
-	if (weir_embedded_linked(&reader->dirty) || reader->ephemeral || reader->gone || !reader->live ||
-	    inst->is_fatal)
+	if (weir_list_linked(&reader->dirty) || reader->ephemeral || reader->gone || !reader->live || inst->is_fatal)
 		return;
-	if (!weir_embedded_linked(&inst->dirty)) {
+	if (!weir_list_linked(&inst->dirty)) {
 		inst->dirty_ns = weir_embedded_now();
 		weir_embedded_writer_wake(inst);
 	}
-	weir_embedded_append(&inst->dirty, &reader->dirty);
+	weir_list_append(&inst->dirty, &reader->dirty);
 }
 
 /* ---- readers ----------------------------------------------------------------------- */
@@ -57,7 +56,7 @@ static struct reader *reader_find(struct weir_topic *topic, const char *uid)
 	struct link *node;
 
 	for (node = topic->readers.next; node != &topic->readers; node = node->next) {
-		struct reader *reader = weir_embedded_entry(node, struct reader, link);
+		struct reader *reader = weir_list_entry(node, struct reader, link);
 
 		if (strcmp(reader->uid, uid) == 0)
 			return reader;
@@ -75,14 +74,14 @@ struct reader *weir_embedded_reader_new(struct weir_inst *inst, struct weir_topi
 	reader->topic = topic;
 	reader->lane = ++inst->next_lane;
 	reader->next = 1;
-	weir_embedded_link_init(&reader->link);
-	weir_embedded_link_init(&reader->ready);
-	weir_embedded_link_init(&reader->dirty);
-	weir_embedded_link_init(&reader->members);
-	weir_embedded_link_init(&reader->willing);
-	weir_embedded_link_init(&reader->unsettled);
-	weir_embedded_link_init(&reader->again);
-	weir_embedded_append(&topic->readers, &reader->link);
+	weir_list_init(&reader->link);
+	weir_list_init(&reader->ready);
+	weir_list_init(&reader->dirty);
+	weir_list_init(&reader->members);
+	weir_list_init(&reader->willing);
+	weir_list_init(&reader->unsettled);
+	weir_list_init(&reader->again);
+	weir_list_append(&topic->readers, &reader->link);
 	topic->reader_count++;
 	return reader;
 }
@@ -98,12 +97,12 @@ static void delivery_return(struct weir_inst *inst, struct delivery *delivery, i
 /* Ends a member. What it has out comes back to the others. */
 static void sub_free(struct weir_inst *inst, struct weir_sub *sub)
 {
-	while (weir_embedded_linked(&sub->out))
-		delivery_return(inst, weir_embedded_entry(sub->out.next, struct delivery, link), 0);
-	weir_embedded_unlink(&sub->ready.link);
-	weir_embedded_unlink(&sub->stopped.link);
-	weir_embedded_unlink(&sub->willing);
-	weir_embedded_unlink(&sub->member);
+	while (weir_list_linked(&sub->out))
+		delivery_return(inst, weir_list_entry(sub->out.next, struct delivery, link), 0);
+	weir_list_unlink(&sub->ready.link);
+	weir_list_unlink(&sub->stopped.link);
+	weir_list_unlink(&sub->willing);
+	weir_list_unlink(&sub->member);
 	weir_embedded_reader_refresh(inst, sub->reader);
 	free(sub);
 }
@@ -111,16 +110,15 @@ static void sub_free(struct weir_inst *inst, struct weir_sub *sub)
 /* Nobody finds the reader any more, and nothing of it is in flight. The struct stays, for the writer. */
 static void reader_detach(struct weir_inst *inst, struct reader *reader)
 {
-	while (weir_embedded_linked(&reader->members))
-		sub_free(inst, weir_embedded_entry(reader->members.next, struct weir_sub, member));
-	while (weir_embedded_linked(&reader->unsettled))
-		weir_embedded_delivery_free(inst,
-					    weir_embedded_entry(reader->unsettled.next, struct delivery, unsettled));
-	weir_embedded_unlink(&reader->ready);
-	weir_embedded_unlink(&reader->dirty);
+	while (weir_list_linked(&reader->members))
+		sub_free(inst, weir_list_entry(reader->members.next, struct weir_sub, member));
+	while (weir_list_linked(&reader->unsettled))
+		weir_embedded_delivery_free(inst, weir_list_entry(reader->unsettled.next, struct delivery, unsettled));
+	weir_list_unlink(&reader->ready);
+	weir_list_unlink(&reader->dirty);
 	if (!reader->gone && !reader->ephemeral)
 		reader->topic->reader_count--;
-	weir_embedded_unlink(&reader->link);
+	weir_list_unlink(&reader->link);
 	reader->gone = true;
 }
 
@@ -146,18 +144,18 @@ static struct weir_sub *sub_new(struct weir_inst *inst, struct reader *reader)
 
 	if (!sub)
 		return NULL;
-	weir_embedded_link_init(&sub->member);
-	weir_embedded_link_init(&sub->willing);
-	weir_embedded_link_init(&sub->out);
-	weir_embedded_link_init(&sub->ready.link);
-	weir_embedded_link_init(&sub->stopped.link);
+	weir_list_init(&sub->member);
+	weir_list_init(&sub->willing);
+	weir_list_init(&sub->out);
+	weir_list_init(&sub->ready.link);
+	weir_list_init(&sub->stopped.link);
 	sub->ready.type = WEIR_EV_SUB_READY;
 	sub->ready.sub = sub;
 	sub->stopped.type = WEIR_EV_PAUSED;
 	sub->stopped.sub = sub;
 	sub->reader = reader;
 	sub->epoch = ++inst->next_epoch;
-	weir_embedded_append(&reader->members, &sub->member);
+	weir_list_append(&reader->members, &sub->member);
 	return sub;
 }
 
@@ -245,7 +243,7 @@ int weir_embedded_unsubscribe(struct weir_inst *inst, struct weir_sub *sub, int 
 		op->topic = reader->topic;
 		op->reader = reader;
 		op->waited = true;
-		if ((!keep || reader->ephemeral) && !weir_embedded_linked(&reader->members)) {
+		if ((!keep || reader->ephemeral) && !weir_list_linked(&reader->members)) {
 			op->type = OP_SUB_FORGET;
 			reader_detach(inst, reader);
 		}
@@ -290,7 +288,7 @@ int weir_embedded_pause(struct weir_inst *inst, struct weir_sub *sub, int on)
 	if (on && !sub->paused)
 		weir_embedded_notify(inst, &sub->stopped);
 	else if (!on)
-		weir_embedded_unlink(&sub->stopped.link);
+		weir_list_unlink(&sub->stopped.link);
 	sub->paused = on != 0;
 	weir_embedded_sub_refresh(inst, sub);
 	weir_embedded_lock_give(inst);
@@ -304,7 +302,7 @@ static bool epoch_is_live(const struct reader *reader, uint64_t epoch)
 	struct link *node;
 
 	for (node = reader->members.next; node != &reader->members; node = node->next)
-		if (weir_embedded_entry(node, struct weir_sub, member)->epoch == epoch)
+		if (weir_list_entry(node, struct weir_sub, member)->epoch == epoch)
 			return true;
 	return false;
 }
@@ -390,9 +388,9 @@ int weir_embedded_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct
 	ret->unsettled = sub->unsettled;
 	ret->redelivered = sub->redelivered;
 	ret->oldest_ms = -1;
-	if (weir_embedded_linked(&sub->out))
+	if (weir_list_linked(&sub->out))
 		ret->oldest_ms =
-		    (weir_embedded_now() - weir_embedded_entry(sub->out.next, struct delivery, link)->out_ns) / 1000000;
+		    (weir_embedded_now() - weir_list_entry(sub->out.next, struct delivery, link)->out_ns) / 1000000;
 	weir_embedded_lock_give(inst);
 	weir_give(to, &full, sizeof full);
 	return WEIR_OK;

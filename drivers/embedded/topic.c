@@ -22,7 +22,7 @@ static struct weir_topic *topic_find(struct weir_inst *inst, const char *ns, con
 	struct link *node;
 
 	for (node = inst->topics.next; node != &inst->topics; node = node->next) {
-		struct weir_topic *topic = weir_embedded_entry(node, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(node, struct weir_topic, link);
 
 		if (topic->ns_len == ns_len && memcmp(topic->name, ns, ns_len) == 0 &&
 		    strcmp(topic->name + ns_len + 1, name) == 0)
@@ -38,16 +38,16 @@ struct weir_topic *weir_embedded_topic_new(struct weir_inst *inst, const char *n
 
 	if (!topic)
 		return NULL;
-	weir_embedded_link_init(&topic->link);
-	weir_embedded_link_init(&topic->readers);
-	weir_embedded_link_init(&topic->trim);
-	weir_embedded_link_init(&topic->ready.link);
+	weir_list_init(&topic->link);
+	weir_list_init(&topic->readers);
+	weir_list_init(&topic->trim);
+	weir_list_init(&topic->ready.link);
 	topic->ready.type = WEIR_EV_TOPIC_READY;
 	topic->ready.topic = topic;
 	topic->first = 1;
 	topic->ns_len = ns_len;
 	snprintf(topic->name, ns_len + name_len + 2, "%.*s/%.*s", (int)ns_len, ns, (int)name_len, name);
-	weir_embedded_append(&inst->topics, &topic->link);
+	weir_list_append(&inst->topics, &topic->link);
 	inst->topic_count++;
 	return topic;
 }
@@ -114,7 +114,7 @@ void weir_embedded_topic_close(struct weir_inst *inst, struct weir_topic *topic)
 {
 	weir_embedded_lock_take(inst);
 	if (--topic->opened == 0)
-		weir_embedded_unlink(&topic->ready.link);
+		weir_list_unlink(&topic->ready.link);
 	weir_embedded_lock_give(inst);
 }
 
@@ -124,17 +124,17 @@ static void topic_detach(struct weir_inst *inst, struct weir_topic *topic)
 	struct record *record;
 	struct link *node;
 
-	weir_embedded_unlink(&topic->link);
-	weir_embedded_unlink(&topic->trim);
+	weir_list_unlink(&topic->link);
+	weir_list_unlink(&topic->trim);
 	inst->topic_count--;
 	for (record = inst->queue; record; record = record->next)
 		if (record->topic == topic)
 			record->topic = NULL;
 	for (node = topic->readers.next; node != &topic->readers; node = node->next) {
-		struct reader *reader = weir_embedded_entry(node, struct reader, link);
+		struct reader *reader = weir_list_entry(node, struct reader, link);
 
 		reader->gone = true;
-		weir_embedded_unlink(&reader->dirty);
+		weir_list_unlink(&reader->dirty);
 	}
 }
 
@@ -212,7 +212,7 @@ static uint64_t wanted_from(struct weir_topic *topic, uint64_t from)
 	struct link *node;
 
 	for (node = topic->readers.next; node != &topic->readers; node = node->next) {
-		struct reader *reader = weir_embedded_entry(node, struct reader, link);
+		struct reader *reader = weir_list_entry(node, struct reader, link);
 
 		if (reader->next >= from && reader->next < lowest)
 			lowest = reader->next;
@@ -239,7 +239,7 @@ static void cache_make_room(struct weir_inst *inst, struct weir_topic *topic, si
 	while (topic->cache_count && inst->cache_bytes + bytes > WEIR_EMBEDDED_CACHE_BYTES)
 		cache_drop_first(inst, topic);
 	for (; node != &inst->topics && inst->cache_bytes + bytes > WEIR_EMBEDDED_CACHE_BYTES; node = node->next)
-		cache_clear(inst, weir_embedded_entry(node, struct weir_topic, link));
+		cache_clear(inst, weir_list_entry(node, struct weir_topic, link));
 }
 
 void weir_embedded_cache_add(struct weir_inst *inst, struct weir_topic *topic, struct record *record)
@@ -273,15 +273,15 @@ void weir_embedded_topic_free(struct weir_inst *inst, struct weir_topic *topic)
 {
 	struct record *record;
 
-	while (weir_embedded_linked(&topic->readers))
-		weir_embedded_reader_free(inst, weir_embedded_entry(topic->readers.next, struct reader, link));
+	while (weir_list_linked(&topic->readers))
+		weir_embedded_reader_free(inst, weir_list_entry(topic->readers.next, struct reader, link));
 	for (record = inst->done; record; record = record->next)
 		if (record->topic == topic)
 			record->topic = NULL;
 	cache_clear(inst, topic);
 	free(topic->cache);
-	weir_embedded_unlink(&topic->ready.link);
-	weir_embedded_unlink(&topic->trim);
-	weir_embedded_unlink(&topic->link);
+	weir_list_unlink(&topic->ready.link);
+	weir_list_unlink(&topic->trim);
+	weir_list_unlink(&topic->link);
 	free(topic);
 }

@@ -79,7 +79,7 @@ static int topic_delete(struct weir_inst *inst, struct op *op, struct weir_error
 		return code;
 	for (node = topic->readers.next; code == WEIR_OK && node != &topic->readers; node = node->next)
 		code = weir_embedded_store_delete_cursor(inst->store, topic->id,
-							 weir_embedded_entry(node, struct reader, link)->uid, err);
+							 weir_list_entry(node, struct reader, link)->uid, err);
 	return code ? code : weir_embedded_store_delete_topic(inst->store, topic->name, err);
 }
 

@@ -80,9 +80,9 @@ static int64_t next_work(const struct weir_inst *inst)
 		return 0;
 	if (inst->queue)
 		at = sooner(at, inst->queued_ns + inst->delay_ns);
-	if (weir_embedded_linked(&inst->dirty))
+	if (weir_list_linked(&inst->dirty))
 		at = sooner(at, later(inst->dirty_ns + cursor_alone_ns, inst->retry_ns));
-	if (weir_embedded_linked(&inst->trims))
+	if (weir_list_linked(&inst->trims))
 		at = sooner(at, inst->retry_ns);
 	if (inst->unsynced_ns)
 		at = sooner(at, inst->unsynced_ns + sync_os_ns);
@@ -108,7 +108,7 @@ static bool cursors_are_due(const struct weir_inst *inst, int64_t now)
 {
 	int64_t age = now - inst->dirty_ns;
 
-	if (!weir_embedded_linked(&inst->dirty))
+	if (!weir_list_linked(&inst->dirty))
 		return false;
 	if (inst->stop || inst->ops)
 		return true;
@@ -130,7 +130,7 @@ static struct snapshot *snapshot_new(struct reader *reader)
 	snapshot->len = len;
 	weir_embedded_cursor_begin(snapshot->blob, &cursor);
 	for (node = reader->unsettled.next; node != &reader->unsettled; node = node->next) {
-		const struct delivery *delivery = weir_embedded_entry(node, struct delivery, unsettled);
+		const struct delivery *delivery = weir_list_entry(node, struct delivery, unsettled);
 		struct weir_embedded_unsettled unsettled = { delivery->position, delivery->attempt };
 
 		weir_embedded_cursor_put(snapshot->blob, index++, &unsettled);
@@ -142,19 +142,19 @@ static struct snapshot *snapshot_new(struct reader *reader)
 
 static void take_cursors(struct weir_inst *inst, struct batch *batch)
 {
-	while (weir_embedded_linked(&inst->dirty)) {
-		struct reader *reader = weir_embedded_entry(inst->dirty.next, struct reader, dirty);
+	while (weir_list_linked(&inst->dirty)) {
+		struct reader *reader = weir_list_entry(inst->dirty.next, struct reader, dirty);
 		struct snapshot *snapshot = snapshot_new(reader);
 
 		/* It stays dirty: later, with more memory. */
 		batch->starved = !snapshot;
 		if (!snapshot)
 			return;
-		weir_embedded_unlink(&reader->dirty);
+		weir_list_unlink(&reader->dirty);
 		reader->saved_floor = weir_embedded_reader_floor(reader);
 		snapshot->next = batch->snapshots;
 		batch->snapshots = snapshot;
-		weir_embedded_append(&inst->trims, &reader->topic->trim);
+		weir_list_append(&inst->trims, &reader->topic->trim);
 	}
 }
 
@@ -165,7 +165,7 @@ static uint64_t settled_by_all(struct weir_topic *topic)
 	struct link *node;
 
 	for (node = topic->readers.next; node != &topic->readers; node = node->next) {
-		const struct reader *reader = weir_embedded_entry(node, struct reader, link);
+		const struct reader *reader = weir_list_entry(node, struct reader, link);
 
 		if (!reader->ephemeral && reader->saved_floor < lowest)
 			lowest = reader->saved_floor;
@@ -181,10 +181,10 @@ static void trim_add(struct batch *batch, struct weir_topic *topic)
 
 static void take_trims(struct weir_inst *inst, struct batch *batch)
 {
-	while (weir_embedded_linked(&inst->trims)) {
-		struct weir_topic *topic = weir_embedded_entry(inst->trims.next, struct weir_topic, trim);
+	while (weir_list_linked(&inst->trims)) {
+		struct weir_topic *topic = weir_list_entry(inst->trims.next, struct weir_topic, trim);
 
-		weir_embedded_unlink(&topic->trim);
+		weir_list_unlink(&topic->trim);
 		topic->trim_by_age = !topic->reader_count;
 		topic->trim_upto = topic->reader_count ? settled_by_all(topic) : 0;
 		if (topic->id && topic->first <= topic->last &&
@@ -200,10 +200,10 @@ static void sweep(struct weir_inst *inst, int64_t now)
 
 	inst->sweep_ns = now + sweep_ns;
 	for (node = inst->topics.next; node != &inst->topics; node = node->next) {
-		struct weir_topic *topic = weir_embedded_entry(node, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(node, struct weir_topic, link);
 
 		if (!topic->reader_count && topic->first <= topic->last)
-			weir_embedded_append(&inst->trims, &topic->trim);
+			weir_list_append(&inst->trims, &topic->trim);
 	}
 }
 
@@ -238,7 +238,7 @@ static void sub_made(struct weir_inst *inst, struct op *op, int code)
 	reader->next = op->found;
 	reader->saved_floor = code ? 0 : op->found - 1;
 	for (node = reader->members.next; node != &reader->members; node = node->next) {
-		struct weir_sub *sub = weir_embedded_entry(node, struct weir_sub, member);
+		struct weir_sub *sub = weir_list_entry(node, struct weir_sub, member);
 
 		sub->ready.type = code ? WEIR_EV_SUB_FAILED : WEIR_EV_SUB_READY;
 		sub->ready.failed = code != WEIR_OK;
@@ -271,7 +271,7 @@ static void op_done(struct weir_inst *inst, struct op *op, int code)
 		sub_made(inst, op, code);
 		break;
 	case OP_SUB_FORGET:
-		weir_embedded_append(&inst->trims, &op->topic->trim);
+		weir_list_append(&inst->trims, &op->topic->trim);
 		weir_embedded_reader_free(inst, op->reader);
 		break;
 	default:
@@ -307,7 +307,7 @@ static void apply_ops(struct weir_inst *inst, struct batch *batch)
 	if (!left)
 		return;
 	if (!inst->ops)
-		inst->ops_last = weir_embedded_entry(end, struct op, next);
+		inst->ops_last = weir_list_entry(end, struct op, next);
 	*end = inst->ops;
 	inst->ops = left;
 }
@@ -367,7 +367,7 @@ static void apply_touched(struct weir_inst *inst, struct batch *batch)
 			continue;
 		topic->last = topic->staged;
 		for (node = topic->readers.next; node != &topic->readers; node = node->next)
-			weir_embedded_reader_refresh(inst, weir_embedded_entry(node, struct reader, link));
+			weir_embedded_reader_refresh(inst, weir_list_entry(node, struct reader, link));
 	}
 }
 
@@ -393,7 +393,7 @@ static void apply_trims(struct weir_inst *inst, struct batch *batch)
 		if (batch->code == WEIR_OK)
 			topic->first = topic->trim_first;
 		if (batch->code || topic->first <= topic->trim_upto)
-			weir_embedded_append(&inst->trims, &topic->trim);
+			weir_list_append(&inst->trims, &topic->trim);
 	}
 }
 
@@ -475,10 +475,10 @@ static void give_up(struct weir_inst *inst, struct batch *batch)
 	batch->ops = inst->ops;
 	inst->ops = NULL;
 	apply_ops(inst, batch);
-	while (weir_embedded_linked(&inst->dirty))
-		weir_embedded_unlink(inst->dirty.next);
-	while (weir_embedded_linked(&inst->trims))
-		weir_embedded_unlink(inst->trims.next);
+	while (weir_list_linked(&inst->dirty))
+		weir_list_unlink(inst->dirty.next);
+	while (weir_list_linked(&inst->trims))
+		weir_list_unlink(inst->trims.next);
 	inst->sweep_ns = INT64_MAX;
 	inst->gave_up = true;
 	inst->unsynced_ns = 0;
@@ -487,7 +487,7 @@ static void give_up(struct weir_inst *inst, struct batch *batch)
 
 static bool nothing_left(const struct weir_inst *inst)
 {
-	return !inst->queue && !inst->ops && !weir_embedded_linked(&inst->dirty);
+	return !inst->queue && !inst->ops && !weir_list_linked(&inst->dirty);
 }
 
 static void write_batch(struct weir_inst *inst, struct batch *batch, int64_t now)

@@ -63,8 +63,8 @@ bool weir_js_ask(struct weir_inst *inst, const struct call *call, const char *bo
 		free(copy);
 		return false;
 	}
-	weir_js_link_init(&copy->link);
-	weir_js_append(&inst->calls, &copy->link);
+	weir_list_init(&copy->link);
+	weir_list_append(&inst->calls, &copy->link);
 	return true;
 }
 
@@ -73,7 +73,7 @@ bool weir_js_ask(struct weir_inst *inst, const struct call *call, const char *bo
 static void finish(struct weir_inst *inst, struct call *call, struct json_object *answer,
 		   const struct weir_error *failure)
 {
-	weir_js_unlink(&call->link);
+	weir_list_unlink(&call->link);
 	if (call->done)
 		call->done(inst, call, answer, failure);
 	free(call);
@@ -102,7 +102,7 @@ void weir_js_answered(struct weir_inst *inst, uint64_t id, natsMsg *msg)
 	struct link *at;
 
 	for (at = inst->calls.next; at != &inst->calls; at = at->next)
-		if (weir_js_entry(at, struct call, link)->id == id)
+		if (weir_list_entry(at, struct call, link)->id == id)
 			break;
 	if (at == &inst->calls)
 		return;
@@ -116,7 +116,7 @@ void weir_js_answered(struct weir_inst *inst, uint64_t id, natsMsg *msg)
 	} else if (!(answer = parse(msg))) {
 		weir_fail(&failure, WEIR_EUNAVAIL, "jetstream: the server's answer is no JSON");
 	}
-	finish(inst, weir_js_entry(at, struct call, link), answer, answer ? NULL : &failure);
+	finish(inst, weir_list_entry(at, struct call, link), answer, answer ? NULL : &failure);
 	json_object_put(answer);
 }
 
@@ -125,10 +125,10 @@ void weir_js_calls_fail(struct weir_inst *inst, const struct weir_error *why)
 	struct link mine;
 
 	/* Whoever hears of it may ask again: those are not failed. */
-	weir_js_link_init(&mine);
-	weir_js_append_all(&mine, &inst->calls);
-	while (weir_js_linked(&mine))
-		finish(inst, weir_js_entry(mine.next, struct call, link), NULL, why);
+	weir_list_init(&mine);
+	weir_list_append_all(&mine, &inst->calls);
+	while (weir_list_linked(&mine))
+		finish(inst, weir_list_entry(mine.next, struct call, link), NULL, why);
 }
 
 void weir_js_calls_expire(struct weir_inst *inst, int64_t now)
@@ -137,8 +137,8 @@ void weir_js_calls_expire(struct weir_inst *inst, int64_t now)
 	char complaint[256];
 
 	/* They are in the order of their deadlines. */
-	while (weir_js_linked(&inst->calls)) {
-		struct call *call = weir_js_entry(inst->calls.next, struct call, link);
+	while (weir_list_linked(&inst->calls)) {
+		struct call *call = weir_list_entry(inst->calls.next, struct call, link);
 
 		if (call->deadline_ns > now)
 			return;
@@ -158,12 +158,12 @@ void weir_js_calls_forget(struct weir_inst *inst, const struct weir_sub *sub)
 	struct link *at, *next;
 
 	for (at = inst->calls.next; at != &inst->calls; at = next) {
-		struct call *call = weir_js_entry(at, struct call, link);
+		struct call *call = weir_list_entry(at, struct call, link);
 
 		next = at->next;
 		if (call->sub != sub)
 			continue;
-		weir_js_unlink(at);
+		weir_list_unlink(at);
 		free(call);
 	}
 }

@@ -297,9 +297,9 @@ void weir_js_disconnect(struct weir_inst *inst, const struct weir_error *why)
 	if (!inst->nc)
 		return;
 	for (at = inst->subs.next; at != &inst->subs; at = at->next)
-		weir_js_sub_cut(weir_js_entry(at, struct weir_sub, link));
+		weir_js_sub_cut(weir_list_entry(at, struct weir_sub, link));
 	for (at = inst->topics.next; at != &inst->topics; at = at->next)
-		weir_js_topic_doubt(weir_js_entry(at, struct weir_topic, link));
+		weir_js_topic_doubt(weir_list_entry(at, struct weir_topic, link));
 	natsSubscription_Destroy(inst->control);
 	inst->control = NULL;
 	/* A connection that it takes for alive the library would wait for: for an answer that only we could read. */

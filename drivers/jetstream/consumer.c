@@ -42,10 +42,10 @@ void weir_js_sub_cut(struct weir_sub *sub)
 /* Its positions mean nothing any more. Lock held. */
 static void forget_all(struct weir_sub *sub)
 {
-	while (weir_js_linked(&sub->ready))
-		weir_js_entry_drop(sub, weir_js_entry(sub->ready.next, struct entry, link));
-	while (weir_js_linked(&sub->out))
-		weir_js_entry_drop(sub, weir_js_entry(sub->out.next, struct entry, link));
+	while (weir_list_linked(&sub->ready))
+		weir_js_entry_drop(sub, weir_list_entry(sub->ready.next, struct entry, link));
+	while (weir_list_linked(&sub->out))
+		weir_js_entry_drop(sub, weir_list_entry(sub->out.next, struct entry, link));
 	sub->revoked.type = WEIR_EV_REVOKED;
 	sub->revoked.epoch = sub->epoch;
 	weir_js_notify(sub->inst, &sub->revoked);
@@ -376,7 +376,7 @@ void weir_js_subs_tend(struct weir_inst *inst, int64_t now)
 	struct link *at;
 
 	for (at = inst->subs.next; at != &inst->subs; at = at->next) {
-		struct weir_sub *sub = weir_js_entry(at, struct weir_sub, link);
+		struct weir_sub *sub = weir_list_entry(at, struct weir_sub, link);
 
 		if (sub->topic->state != STATE_READY)
 			continue;
@@ -410,7 +410,7 @@ static bool shared(struct weir_inst *inst, const struct command *command)
 	struct link *at;
 
 	for (at = inst->subs.next; at != &inst->subs; at = at->next) {
-		const struct weir_sub *sub = weir_js_entry(at, struct weir_sub, link);
+		const struct weir_sub *sub = weir_list_entry(at, struct weir_sub, link);
 
 		if (strcmp(sub->consumer, command->consumer) == 0 && strcmp(sub->topic->stream, command->stream) == 0)
 			return true;

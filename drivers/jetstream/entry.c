@@ -132,7 +132,8 @@ static struct link *ready_place(struct weir_sub *sub, const struct entry *entry)
 {
 	struct link *at = &sub->ready;
 
-	while (sub->barrier && at->prev != &sub->ready && weir_js_entry(at->prev, struct entry, link)->seq > entry->seq)
+	while (sub->barrier && at->prev != &sub->ready &&
+	       weir_list_entry(at->prev, struct entry, link)->seq > entry->seq)
 		at = at->prev;
 	return at;
 }
@@ -142,10 +143,10 @@ struct entry *weir_js_entry_new(struct weir_inst *inst)
 {
 	struct entry *entry;
 
-	if (!weir_js_linked(&inst->spare))
+	if (!weir_list_linked(&inst->spare))
 		return calloc(1, sizeof *entry);
-	entry = weir_js_entry(inst->spare.next, struct entry, link);
-	weir_js_unlink(&entry->link);
+	entry = weir_list_entry(inst->spare.next, struct entry, link);
+	weir_list_unlink(&entry->link);
 	inst->spare_count--;
 	memset(entry, 0, sizeof *entry);
 	return entry;
@@ -157,7 +158,7 @@ static void entry_give(struct weir_inst *inst, struct entry *entry)
 		free(entry);
 		return;
 	}
-	weir_js_append(&inst->spare, &entry->link);
+	weir_list_append(&inst->spare, &entry->link);
 	inst->spare_count++;
 }
 
@@ -171,8 +172,8 @@ bool weir_js_entry_add(struct weir_sub *sub, struct entry *entry)
 	entry->chain = *at;
 	*at = entry;
 	entry->state = ENTRY_READY;
-	weir_js_link_init(&entry->link);
-	weir_js_append(ready_place(sub, entry), &entry->link);
+	weir_list_init(&entry->link);
+	weir_list_append(ready_place(sub, entry), &entry->link);
 	sub->ready_count++;
 	return true;
 }
@@ -184,7 +185,7 @@ void weir_js_entry_drop(struct weir_sub *sub, struct entry *entry)
 	while (*at != entry)
 		at = &(*at)->chain;
 	*at = entry->chain;
-	weir_js_unlink(&entry->link);
+	weir_list_unlink(&entry->link);
 	if (entry->state == ENTRY_OUT) {
 		sub->unsettled--;
 		sub->inst->out_count--;
@@ -322,13 +323,13 @@ void weir_js_keep(struct weir_sub *sub, int64_t now, bool all)
 	pthread_mutex_lock(&sub->inst->lock);
 	/* Not handed out yet: the time until it is, is not the host's. */
 	for (at = sub->ready.next; at != &sub->ready; at = at->next) {
-		struct entry *entry = weir_js_entry(at, struct entry, link);
+		struct entry *entry = weir_list_entry(at, struct entry, link);
 
 		if (entry->touched_ns <= before)
 			keep_one(sub, entry, now);
 	}
 	for (at = sub->out.next; at != &sub->out; at = at->next) {
-		struct entry *entry = weir_js_entry(at, struct entry, link);
+		struct entry *entry = weir_list_entry(at, struct entry, link);
 
 		/* The server was told when the host last asked: for ack_wait. Past that only if the host asked for
 		 * more. */
@@ -351,13 +352,13 @@ static uint16_t elsewhere(struct weir_inst *inst, const struct weir_sub *sub, co
 	if (token->lane != sub->number << 32 || token->epoch < inst->first_epoch || token->epoch >= inst->next_epoch)
 		return WEIR_EINVAL;
 	for (at = inst->subs.next; at != &inst->subs; at = at->next) {
-		const struct weir_sub *other = weir_js_entry(at, struct weir_sub, link);
+		const struct weir_sub *other = weir_list_entry(at, struct weir_sub, link);
 
 		if (other != sub && other->epoch == token->epoch)
 			return WEIR_EINVAL;
 	}
 	for (at = inst->groups.next; at != &inst->groups; at = at->next) {
-		const struct group *group = weir_js_entry(at, struct group, link);
+		const struct group *group = weir_list_entry(at, struct group, link);
 
 		if (group->number == sub->number)
 			highest = group->highest;

@@ -24,9 +24,9 @@ static struct command *command_take(struct weir_inst *inst)
 	struct command *command = NULL;
 
 	pthread_mutex_lock(&inst->lock);
-	if (weir_js_linked(&inst->commands)) {
-		command = weir_js_entry(inst->commands.next, struct command, link);
-		weir_js_unlink(&command->link);
+	if (weir_list_linked(&inst->commands)) {
+		command = weir_list_entry(inst->commands.next, struct command, link);
+		weir_list_unlink(&command->link);
 	}
 	pthread_mutex_unlock(&inst->lock);
 	return command;
@@ -53,8 +53,8 @@ static void commands_run(struct weir_inst *inst)
 static void adopt(struct weir_inst *inst)
 {
 	pthread_mutex_lock(&inst->lock);
-	weir_js_append_all(&inst->topics, &inst->new_topics);
-	weir_js_append_all(&inst->subs, &inst->new_subs);
+	weir_list_append_all(&inst->topics, &inst->new_topics);
+	weir_list_append_all(&inst->subs, &inst->new_subs);
 	pthread_mutex_unlock(&inst->lock);
 }
 
@@ -94,7 +94,7 @@ static void receive(struct weir_inst *inst, int64_t now)
 
 	weir_js_control(inst);
 	for (at = inst->subs.next; at != &inst->subs; at = at->next)
-		weir_js_receive(weir_js_entry(at, struct weir_sub, link), now);
+		weir_js_receive(weir_list_entry(at, struct weir_sub, link), now);
 }
 
 /* Milliseconds until a subscription wants to ask for more. */
@@ -104,7 +104,7 @@ static int pull(struct weir_inst *inst, int64_t now)
 	int soonest = IDLE_MS, ms;
 
 	for (at = inst->subs.next; at != &inst->subs; at = at->next) {
-		ms = weir_js_pull(weir_js_entry(at, struct weir_sub, link), now);
+		ms = weir_js_pull(weir_list_entry(at, struct weir_sub, link), now);
 		if (ms >= 0 && ms < soonest)
 			soonest = ms;
 	}
@@ -121,7 +121,7 @@ static void tick(struct weir_inst *inst, int64_t now)
 	weir_js_calls_expire(inst, now);
 	weir_js_publish_expire(inst, now);
 	for (at = inst->subs.next; at != &inst->subs; at = at->next)
-		weir_js_keep(weir_js_entry(at, struct weir_sub, link), now, false);
+		weir_js_keep(weir_list_entry(at, struct weir_sub, link), now, false);
 	weir_js_pulse(inst, now);
 }
 
@@ -133,7 +133,7 @@ static bool busy(struct weir_inst *inst)
 	pthread_mutex_lock(&inst->lock);
 	ret = inst->pending || inst->out_count || inst->stop || !inst->is_up;
 	pthread_mutex_unlock(&inst->lock);
-	return ret || weir_js_linked(&inst->calls);
+	return ret || weir_list_linked(&inst->calls);
 }
 
 /*
@@ -234,8 +234,8 @@ static void subs_free(struct weir_inst *inst)
 		struct weir_sub *sub = NULL;
 
 		pthread_mutex_lock(&inst->lock);
-		if (weir_js_linked(&inst->subs))
-			sub = weir_js_entry(inst->subs.next, struct weir_sub, link);
+		if (weir_list_linked(&inst->subs))
+			sub = weir_list_entry(inst->subs.next, struct weir_sub, link);
 		pthread_mutex_unlock(&inst->lock);
 		if (!sub)
 			return;

@@ -80,8 +80,8 @@ void weir_js_log(const struct weir_inst *inst, int level, const char *format, ..
 
 void weir_js_notify(struct weir_inst *inst, struct notice *notice)
 {
-	if (!weir_js_linked(&notice->link))
-		weir_js_append(&inst->notices, &notice->link);
+	if (!weir_list_linked(&notice->link))
+		weir_list_append(&inst->notices, &notice->link);
 	weir_js_raise(inst);
 }
 
@@ -96,7 +96,7 @@ static void lists_init(struct weir_inst *inst)
 	size_t i;
 
 	for (i = 0; i < sizeof lists / sizeof lists[0]; i++)
-		weir_js_link_init(lists[i]);
+		weir_list_init(lists[i]);
 	inst->up.type = WEIR_EV_UP;
 	inst->down.type = WEIR_EV_DOWN;
 	inst->writable.type = WEIR_EV_WRITABLE;
@@ -148,8 +148,8 @@ static int slots_make(struct weir_inst *inst, struct weir_error *err)
 	if (!inst->slots || !inst->done || getrandom(&inst->nonce, sizeof inst->nonce, 0) != sizeof inst->nonce)
 		return weir_fail(err, WEIR_ENOMEM, "jetstream: no memory for an instance");
 	for (i = 0; i < WEIR_JS_MAX_INFLIGHT; i++) {
-		weir_js_link_init(&inst->slots[i].link);
-		weir_js_append(&inst->free, &inst->slots[i].link);
+		weir_list_init(&inst->slots[i].link);
+		weir_list_append(&inst->free, &inst->slots[i].link);
 	}
 	/* Its own: answers to another process must not come here. */
 	snprintf(inst->inbox, sizeof inst->inbox, "%.64s.weir%016llx", inst->settings.inbox_prefix,
@@ -159,20 +159,20 @@ static int slots_make(struct weir_inst *inst, struct weir_error *err)
 
 static void groups_free(struct weir_inst *inst)
 {
-	while (weir_js_linked(&inst->groups)) {
-		struct group *group = weir_js_entry(inst->groups.next, struct group, link);
+	while (weir_list_linked(&inst->groups)) {
+		struct group *group = weir_list_entry(inst->groups.next, struct group, link);
 
-		weir_js_unlink(&group->link);
+		weir_list_unlink(&group->link);
 		free(group);
 	}
 }
 
 static void spare_free(struct weir_inst *inst)
 {
-	while (weir_js_linked(&inst->spare)) {
-		struct entry *entry = weir_js_entry(inst->spare.next, struct entry, link);
+	while (weir_list_linked(&inst->spare)) {
+		struct entry *entry = weir_list_entry(inst->spare.next, struct entry, link);
 
-		weir_js_unlink(&entry->link);
+		weir_list_unlink(&entry->link);
 		free(entry);
 	}
 }
@@ -360,7 +360,7 @@ static const struct weir_topic *lossy_topic(const struct weir_inst *inst)
 	struct link *at;
 
 	for (at = inst->topics.next; at != &inst->topics; at = at->next) {
-		const struct weir_topic *topic = weir_js_entry(at, struct weir_topic, link);
+		const struct weir_topic *topic = weir_list_entry(at, struct weir_topic, link);
 
 		if (topic->opened && topic->lossy)
 			return topic;

@@ -33,6 +33,7 @@
 #include <json-c/json.h>
 
 #include "nats/login.h"
+#include "../common/list.h"
 
 enum {
 	WEIR_JS_MAX_NAME = 200, /* of a stream, a consumer; the server has 255 */
@@ -52,54 +53,6 @@ enum {
 };
 
 #define WEIR_JS_MS INT64_C(1000000)
-
-/* ---- lists --------------------------------------------------------------- */
-
-/* A node of a list, or its head. A node that is in no list points to itself. */
-struct link {
-	struct link *prev, *next;
-};
-
-#define weir_js_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
-
-static inline void weir_js_link_init(struct link *node)
-{
-	node->prev = node->next = node;
-}
-
-static inline bool weir_js_linked(const struct link *node)
-{
-	return node->next != node;
-}
-
-static inline void weir_js_unlink(struct link *node)
-{
-	node->prev->next = node->next;
-	node->next->prev = node->prev;
-	weir_js_link_init(node);
-}
-
-/* Puts `node` at the end of `head`, out of the list it may be in. */
-static inline void weir_js_append(struct link *head, struct link *node)
-{
-	weir_js_unlink(node);
-	node->prev = head->prev;
-	node->next = head;
-	head->prev->next = node;
-	head->prev = node;
-}
-
-/* All of `from`, in order, behind what is in `to`. */
-static inline void weir_js_append_all(struct link *to, struct link *from)
-{
-	if (!weir_js_linked(from))
-		return;
-	from->next->prev = to->prev;
-	to->prev->next = from->next;
-	from->prev->next = to;
-	to->prev = from->prev;
-	weir_js_link_init(from);
-}
 
 /* ---- settings ------------------------------------------------------------- */
 

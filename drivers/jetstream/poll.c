@@ -2,10 +2,10 @@
 /* What poll() reports: notices, completions, deliveries. */
 #include "jetstream.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "../common/events.h"
 
 enum {
 	TURN = 32, /* messages that one subscription gets before the next one has its turn */
@@ -13,28 +13,13 @@ enum {
 	MAX_ERRORS = sizeof((struct weir_inst *)0)->errors / sizeof(struct weir_error),
 };
 
-/* The array to fill. Its elements are as far apart as the host's struct is large. */
-struct events {
-	struct weir_driver_event *base;
-	size_t count, max, errors;
-};
-
-static struct weir_driver_event *event_add(struct events *events)
-{
-	struct weir_driver_event *event = &events->base[events->count++];
-
-	memset(event, 0, sizeof *event);
-	event->size = sizeof *event;
-	return event;
-}
-
 /* ---- notices and completions ------------------------------------------------------------- */
 
 static void report_notices(struct weir_inst *inst, struct events *events)
 {
-	while (events->count < events->max && events->errors < MAX_ERRORS && weir_js_linked(&inst->notices)) {
-		struct notice *notice = weir_js_entry(inst->notices.next, struct notice, link);
-		struct weir_driver_event *event = event_add(events);
+	while (events->count < events->max && events->errors < MAX_ERRORS && weir_list_linked(&inst->notices)) {
+		struct notice *notice = weir_list_entry(inst->notices.next, struct notice, link);
+		struct weir_driver_event *event = weir_events_add(events);
 
 		event->type = notice->type;
 		event->topic = notice->topic;
@@ -48,7 +33,7 @@ static void report_notices(struct weir_inst *inst, struct events *events)
 			inst->errors[events->errors] = notice->error;
 			event->error = &inst->errors[events->errors++];
 		}
-		weir_js_unlink(&notice->link);
+		weir_list_unlink(&notice->link);
 	}
 }
 
@@ -72,7 +57,7 @@ static void report_completions(struct weir_inst *inst, struct events *events, si
 {
 	while (events->count < max && events->errors < MAX_ERRORS && inst->done_count) {
 		const struct completion *done = &inst->done[inst->done_head];
-		struct weir_driver_event *event = event_add(events);
+		struct weir_driver_event *event = weir_events_add(events);
 
 		event->type = WEIR_EV_PUBLISHED;
 		event->topic = done->topic;
@@ -103,7 +88,7 @@ static void hand_out(struct weir_sub *sub, struct entry *entry, int64_t now, str
 	entry->out_ns = now;
 	/* Two thirds of it at least are left on the server's side, and it is told at once if they are not. */
 	entry->deadline_ns = now + (int64_t)sub->ack_wait_ms * WEIR_JS_MS;
-	weir_js_append(&sub->out, &entry->link);
+	weir_list_append(&sub->out, &entry->link);
 	sub->ready_count--;
 	sub->unsettled++;
 	sub->inst->out_count++;
@@ -128,7 +113,7 @@ static void hand_out(struct weir_sub *sub, struct entry *entry, int64_t now, str
 static bool willing(const struct weir_sub *sub)
 {
 	return !sub->paused && !sub->closing && !sub->barrier && sub->credit_records > 0 && sub->credit_bytes > 0 &&
-	       weir_js_linked(&sub->ready);
+	       weir_list_linked(&sub->ready);
 }
 
 /* Gives one subscription its turn; true if it got anything. */
@@ -138,7 +123,7 @@ static bool report_sub(struct weir_sub *sub, struct events *events, int64_t now)
 	int left = TURN;
 
 	while (left-- && events->count < events->max && willing(sub) && weir_js_words_reserve(sub->inst, 1))
-		hand_out(sub, weir_js_entry(sub->ready.next, struct entry, link), now, event_add(events));
+		hand_out(sub, weir_list_entry(sub->ready.next, struct entry, link), now, weir_events_add(events));
 	return events->count > before;
 }
 
@@ -162,14 +147,14 @@ static void report_deliveries(struct weir_inst *inst, struct events *events)
 	int64_t now = weir_js_now();
 	bool any = true;
 
-	if (!weir_js_linked(&inst->subs))
+	if (!weir_list_linked(&inst->subs))
 		return;
 	first = first_sub(inst);
 	while (any && events->count < events->max) {
 		any = false;
 		at = first;
 		do {
-			any |= report_sub(weir_js_entry(at, struct weir_sub, link), events, now);
+			any |= report_sub(weir_list_entry(at, struct weir_sub, link), events, now);
 			at = at->next == &inst->subs ? inst->subs.next : at->next;
 		} while (at != first && events->count < events->max);
 	}
@@ -182,10 +167,10 @@ static bool more(const struct weir_inst *inst)
 {
 	struct link *at;
 
-	if (inst->done_count || weir_js_linked(&inst->notices))
+	if (inst->done_count || weir_list_linked(&inst->notices))
 		return true;
 	for (at = inst->subs.next; at != &inst->subs; at = at->next)
-		if (willing(weir_js_entry(at, struct weir_sub, link)))
+		if (willing(weir_list_entry(at, struct weir_sub, link)))
 			return true;
 	return false;
 }
@@ -201,7 +186,7 @@ static void report(struct weir_inst *inst, struct events *events)
 	pthread_mutex_lock(&inst->lock);
 	report_notices(inst, events);
 	/* Deliveries get half of a batch at least, or publishers that never pause would starve them. */
-	report_completions(inst, events, weir_js_linked(&inst->subs) ? (events->max + 1) / 2 : events->max);
+	report_completions(inst, events, weir_list_linked(&inst->subs) ? (events->max + 1) / 2 : events->max);
 	report_deliveries(inst, events);
 	report_completions(inst, events, events->max);
 	report_notices(inst, events);
@@ -210,27 +195,17 @@ static void report(struct weir_inst *inst, struct events *events)
 	pthread_mutex_unlock(&inst->lock);
 }
 
-/* Waits for event_fd until timeout_ns. False: the time is over. */
-static bool await(struct weir_inst *inst, int64_t timeout_ns)
-{
-	struct pollfd fd = { inst->event_fd, POLLIN, 0 };
-	int64_t left = timeout_ns ? timeout_ns - weir_js_now() : 0;
-	struct timespec wait = { left / 1000000000, left % 1000000000 };
-
-	return left > 0 && (ppoll(&fd, 1, &wait, NULL) >= 0 || errno == EINTR);
-}
-
 int weir_js_poll(struct weir_inst *inst, struct weir_driver_event *events, size_t max, int64_t timeout_ns,
 		 size_t *count)
 {
-	struct events array = { events, 0, max, 0 };
+	struct events array = weir_events_of(events, max);
 
 	*count = 0;
 	if (!max)
 		return WEIR_OK;
 	do {
 		report(inst, &array);
-	} while (!array.count && await(inst, timeout_ns));
+	} while (!array.count && weir_events_await(inst->event_fd, timeout_ns));
 	*count = array.count;
 	return WEIR_OK;
 }

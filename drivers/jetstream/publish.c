@@ -149,13 +149,13 @@ static struct slot *slot_take(struct weir_inst *inst, size_t bytes)
 {
 	struct slot *slot;
 
-	if (!weir_js_linked(&inst->free) || (inst->pending && inst->queued_bytes + bytes > WEIR_JS_MAX_QUEUED)) {
+	if (!weir_list_linked(&inst->free) || (inst->pending && inst->queued_bytes + bytes > WEIR_JS_MAX_QUEUED)) {
 		inst->want_writable = true;
 		inst->writable_at = inst->pending / 2;
 		return NULL;
 	}
-	slot = weir_js_entry(inst->free.next, struct slot, link);
-	weir_js_unlink(&slot->link);
+	slot = weir_list_entry(inst->free.next, struct slot, link);
+	weir_list_unlink(&slot->link);
 	slot->generation++;
 	slot->bytes = (uint32_t)bytes;
 	slot->maybe = false;
@@ -170,7 +170,7 @@ static void slot_give(struct weir_inst *inst, struct slot *slot)
 	slot->state = SLOT_FREE;
 	slot->msg = NULL;
 	inst->queued_bytes -= slot->bytes;
-	weir_js_append(&inst->free, &slot->link);
+	weir_list_append(&inst->free, &slot->link);
 }
 
 static int publish_one(struct weir_inst *inst, const struct weir_publish *item, struct weir_error *err)
@@ -201,7 +201,7 @@ static int publish_one(struct weir_inst *inst, const struct weir_publish *item, 
 		slot_give(inst, slot);
 	} else {
 		slot->state = SLOT_QUEUED;
-		weir_js_append(&inst->incoming, &slot->link);
+		weir_list_append(&inst->incoming, &slot->link);
 	}
 	pthread_mutex_unlock(&inst->lock);
 	return code;
@@ -249,7 +249,7 @@ static void complete(struct weir_inst *inst, struct slot *slot, const struct com
 	*done = *what;
 	done->topic = slot->topic;
 	done->tag = slot->tag;
-	weir_js_unlink(&slot->link);
+	weir_list_unlink(&slot->link);
 	slot_give(inst, slot);
 	if (inst->done_count == 1)
 		weir_js_raise(inst);
@@ -282,7 +282,7 @@ static bool slot_send(struct weir_inst *inst, struct slot *slot, int64_t now)
 	slot->state = SLOT_SENT;
 	slot->maybe = true;
 	slot->sent_ns = now;
-	weir_js_append(&slot->topic->sent, &slot->link);
+	weir_list_append(&slot->topic->sent, &slot->link);
 	return true;
 }
 
@@ -291,14 +291,14 @@ static void incoming_sort(struct weir_inst *inst)
 {
 	struct link mine;
 
-	weir_js_link_init(&mine);
+	weir_list_init(&mine);
 	pthread_mutex_lock(&inst->lock);
-	weir_js_append_all(&mine, &inst->incoming);
+	weir_list_append_all(&mine, &inst->incoming);
 	pthread_mutex_unlock(&inst->lock);
-	while (weir_js_linked(&mine)) {
-		struct slot *slot = weir_js_entry(mine.next, struct slot, link);
+	while (weir_list_linked(&mine)) {
+		struct slot *slot = weir_list_entry(mine.next, struct slot, link);
 
-		weir_js_append(&slot->topic->queued, &slot->link);
+		weir_list_append(&slot->topic->queued, &slot->link);
 		if (slot->topic->state == STATE_FAILED)
 			fail(inst, slot, slot->topic->notice.error.code, slot->topic->notice.error.native);
 	}
@@ -312,10 +312,10 @@ void weir_js_publish_send(struct weir_inst *inst, int64_t now)
 	if (!inst->account_ok)
 		return;
 	for (at = inst->topics.next; at != &inst->topics; at = at->next) {
-		struct weir_topic *topic = weir_js_entry(at, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(at, struct weir_topic, link);
 
-		while (topic->state == STATE_READY && weir_js_linked(&topic->queued))
-			if (!slot_send(inst, weir_js_entry(topic->queued.next, struct slot, link), now))
+		while (topic->state == STATE_READY && weir_list_linked(&topic->queued))
+			if (!slot_send(inst, weir_list_entry(topic->queued.next, struct slot, link), now))
 				return;
 	}
 }
@@ -376,7 +376,7 @@ void weir_js_published(struct weir_inst *inst, uint64_t id, natsMsg *msg)
 	if (!len && natsMsg_IsNoResponders(msg)) {
 		slot->state = SLOT_QUEUED;
 		slot->maybe = false;
-		weir_js_append(&slot->topic->queued, &slot->link);
+		weir_list_append(&slot->topic->queued, &slot->link);
 		weir_js_topic_doubt(slot->topic);
 		return;
 	}
@@ -398,17 +398,17 @@ static void lost(struct weir_topic *topic, int64_t now)
 {
 	struct link again;
 
-	weir_js_link_init(&again);
-	while (weir_js_linked(&topic->sent)) {
-		struct slot *slot = weir_js_entry(topic->sent.next, struct slot, link);
+	weir_list_init(&again);
+	while (weir_list_linked(&topic->sent)) {
+		struct slot *slot = weir_list_entry(topic->sent.next, struct slot, link);
 
 		slot->state = SLOT_QUEUED;
-		weir_js_append(&again, &slot->link);
+		weir_list_append(&again, &slot->link);
 		if (now - slot->sent_ns > (topic->duplicates_ms - RESERVE_MS) * WEIR_JS_MS)
 			fail(topic->inst, slot, WEIR_ETIMEDOUT, 0);
 	}
-	weir_js_append_all(&again, &topic->queued);
-	weir_js_append_all(&topic->queued, &again);
+	weir_list_append_all(&again, &topic->queued);
+	weir_list_append_all(&topic->queued, &again);
 }
 
 void weir_js_publish_lost(struct weir_inst *inst)
@@ -416,7 +416,7 @@ void weir_js_publish_lost(struct weir_inst *inst)
 	struct link *at;
 
 	for (at = inst->topics.next; at != &inst->topics; at = at->next)
-		lost(weir_js_entry(at, struct weir_topic, link), weir_js_now());
+		lost(weir_list_entry(at, struct weir_topic, link), weir_js_now());
 }
 
 static void expire(struct weir_inst *inst, struct link *list, int64_t now)
@@ -424,7 +424,7 @@ static void expire(struct weir_inst *inst, struct link *list, int64_t now)
 	struct link *at, *next;
 
 	for (at = list->next; at != list; at = next) {
-		struct slot *slot = weir_js_entry(at, struct slot, link);
+		struct slot *slot = weir_list_entry(at, struct slot, link);
 
 		next = at->next;
 		if (slot->deadline_ns <= now)
@@ -437,13 +437,13 @@ static void forbidden(struct weir_inst *inst, struct weir_topic *topic)
 {
 	char text[256];
 
-	if (!weir_js_linked(&topic->sent))
+	if (!weir_list_linked(&topic->sent))
 		return;
 	weir_js_complaint(inst, text);
 	if (!strcasestr(text, "permissions violation for publish") || !strstr(text, topic->subject))
 		return;
-	while (weir_js_linked(&topic->sent)) {
-		struct slot *slot = weir_js_entry(topic->sent.next, struct slot, link);
+	while (weir_list_linked(&topic->sent)) {
+		struct slot *slot = weir_list_entry(topic->sent.next, struct slot, link);
 
 		slot->maybe = false;
 		fail(inst, slot, WEIR_ENOPERM, 0);
@@ -455,7 +455,7 @@ void weir_js_publish_expire(struct weir_inst *inst, int64_t now)
 	struct link *at;
 
 	for (at = inst->topics.next; at != &inst->topics; at = at->next) {
-		struct weir_topic *topic = weir_js_entry(at, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(at, struct weir_topic, link);
 
 		forbidden(inst, topic);
 		expire(inst, &topic->sent, now);
@@ -465,8 +465,8 @@ void weir_js_publish_expire(struct weir_inst *inst, int64_t now)
 
 static void fail_all(struct weir_inst *inst, struct link *list, int code, int native)
 {
-	while (weir_js_linked(list))
-		fail(inst, weir_js_entry(list->next, struct slot, link), code, native);
+	while (weir_list_linked(list))
+		fail(inst, weir_list_entry(list->next, struct slot, link), code, native);
 }
 
 void weir_js_publish_fail(struct weir_topic *topic, int code, int native)
@@ -480,7 +480,7 @@ void weir_js_publish_abort(struct weir_inst *inst)
 
 	incoming_sort(inst);
 	for (at = inst->topics.next; at != &inst->topics; at = at->next) {
-		struct weir_topic *topic = weir_js_entry(at, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(at, struct weir_topic, link);
 
 		fail_all(inst, &topic->sent, WEIR_ECANCELED, 0);
 		fail_all(inst, &topic->queued, WEIR_ECANCELED, 0);

@@ -18,7 +18,7 @@ struct command *weir_js_command_new(int kind, int64_t deadline_ns)
 	command->kind = kind;
 	command->refs = 2;
 	command->deadline_ns = deadline_ns;
-	weir_js_link_init(&command->link);
+	weir_list_init(&command->link);
 	return command;
 }
 
@@ -28,7 +28,7 @@ int weir_js_command_run(struct weir_inst *inst, struct command *command, struct 
 	int late = 0, refs, code;
 
 	pthread_mutex_lock(&inst->lock);
-	weir_js_append(&inst->commands, &command->link);
+	weir_list_append(&inst->commands, &command->link);
 	weir_js_wake(inst);
 	while (!command->finished && !late)
 		late = pthread_cond_timedwait(&inst->changed, &inst->lock, &until);
@@ -72,7 +72,7 @@ static struct group *group_of(struct weir_inst *inst, const char *stream, const 
 
 	snprintf(name, sizeof name, "%s/%s", stream, consumer);
 	for (at = inst->groups.next; at != &inst->groups; at = at->next) {
-		group = weir_js_entry(at, struct group, link);
+		group = weir_list_entry(at, struct group, link);
 		if (strcmp(group->name, name) == 0)
 			return group;
 	}
@@ -82,20 +82,20 @@ static struct group *group_of(struct weir_inst *inst, const char *stream, const 
 		return NULL;
 	memcpy(group->name, name, size);
 	group->number = ++inst->group_count;
-	weir_js_link_init(&group->link);
-	weir_js_append(&inst->groups, &group->link);
+	weir_list_init(&group->link);
+	weir_list_append(&inst->groups, &group->link);
 	return group;
 }
 
 static void links_init(struct weir_sub *sub)
 {
-	weir_js_link_init(&sub->link);
-	weir_js_link_init(&sub->ready);
-	weir_js_link_init(&sub->out);
-	weir_js_link_init(&sub->notice.link);
-	weir_js_link_init(&sub->stopped.link);
-	weir_js_link_init(&sub->gap.link);
-	weir_js_link_init(&sub->revoked.link);
+	weir_list_init(&sub->link);
+	weir_list_init(&sub->ready);
+	weir_list_init(&sub->out);
+	weir_list_init(&sub->notice.link);
+	weir_list_init(&sub->stopped.link);
+	weir_list_init(&sub->gap.link);
+	weir_list_init(&sub->revoked.link);
 	sub->notice.sub = sub->stopped.sub = sub->gap.sub = sub->revoked.sub = sub;
 	sub->stopped.type = WEIR_EV_PAUSED;
 }
@@ -149,7 +149,7 @@ int weir_js_subscribe(struct weir_inst *inst, struct weir_topic *topic, const st
 	if (group) {
 		sub->number = group->number;
 		sub->epoch = inst->next_epoch++;
-		weir_js_append(&inst->new_subs, &sub->link);
+		weir_list_append(&inst->new_subs, &sub->link);
 	}
 	pthread_mutex_unlock(&inst->lock);
 	if (!group) {
@@ -172,10 +172,10 @@ int weir_js_unsubscribe(struct weir_inst *inst, struct weir_sub *sub, int keep, 
 	pthread_mutex_lock(&inst->lock);
 	/* From here on nothing is reported about it. */
 	sub->closing = true;
-	weir_js_unlink(&sub->notice.link);
-	weir_js_unlink(&sub->stopped.link);
-	weir_js_unlink(&sub->gap.link);
-	weir_js_unlink(&sub->revoked.link);
+	weir_list_unlink(&sub->notice.link);
+	weir_list_unlink(&sub->stopped.link);
+	weir_list_unlink(&sub->gap.link);
+	weir_list_unlink(&sub->revoked.link);
 	sub->quit = NULL;
 	command->sub = sub;
 	command->keep = keep;
@@ -194,8 +194,8 @@ int weir_js_unsubscribe(struct weir_inst *inst, struct weir_sub *sub, int keep, 
 /* Gives back what it has: the next member gets it at once. Lock held. */
 static void give_back(struct weir_sub *sub, struct link *list)
 {
-	while (weir_js_linked(list)) {
-		struct entry *entry = weir_js_entry(list->next, struct entry, link);
+	while (weir_list_linked(list)) {
+		struct entry *entry = weir_list_entry(list->next, struct entry, link);
 
 		atomic_fetch_add_explicit(&entry->record->refs, 1, memory_order_relaxed);
 		weir_js_word_add(sub->inst, entry->record, WEIR_NACK, 0);
@@ -212,15 +212,15 @@ void weir_js_sub_free(struct weir_sub *sub)
 	natsSubscription_Destroy(sub->inbox);
 	weir_js_calls_forget(inst, sub);
 	pthread_mutex_lock(&inst->lock);
-	weir_js_unlink(&sub->link);
-	weir_js_unlink(&sub->notice.link);
-	weir_js_unlink(&sub->stopped.link);
-	weir_js_unlink(&sub->gap.link);
-	weir_js_unlink(&sub->revoked.link);
+	weir_list_unlink(&sub->link);
+	weir_list_unlink(&sub->notice.link);
+	weir_list_unlink(&sub->stopped.link);
+	weir_list_unlink(&sub->gap.link);
+	weir_list_unlink(&sub->revoked.link);
 	give_back(sub, &sub->out);
 	give_back(sub, &sub->ready);
 	for (at = inst->groups.next; at != &inst->groups; at = at->next) {
-		struct group *group = weir_js_entry(at, struct group, link);
+		struct group *group = weir_list_entry(at, struct group, link);
 
 		if (group->number == sub->number && sub->highest > group->highest)
 			group->highest = sub->highest;
@@ -263,7 +263,7 @@ int weir_js_pause(struct weir_inst *inst, struct weir_sub *sub, int on)
 	if (on)
 		weir_js_notify(inst, &sub->stopped);
 	else
-		weir_js_unlink(&sub->stopped.link);
+		weir_list_unlink(&sub->stopped.link);
 	weir_js_raise(inst);
 	pthread_mutex_unlock(&inst->lock);
 	weir_js_wake(inst);
@@ -280,9 +280,9 @@ int weir_js_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct weir_
 	ret->lag_ns = sub->known_ns;
 	sub->curious = true;
 	/* They are in the order in which they were handed out. */
-	if (weir_js_linked(&sub->out))
+	if (weir_list_linked(&sub->out))
 		ret->oldest_ms =
-		    (weir_js_now() - weir_js_entry(sub->out.next, struct entry, link)->out_ns) / WEIR_JS_MS;
+		    (weir_js_now() - weir_list_entry(sub->out.next, struct entry, link)->out_ns) / WEIR_JS_MS;
 	pthread_mutex_unlock(&inst->lock);
 	weir_js_wake(inst);
 	return WEIR_OK;

@@ -18,7 +18,7 @@ static struct weir_topic *find_in(struct link *list, const char *stream, const c
 	struct link *at;
 
 	for (at = list->next; at != list; at = at->next) {
-		struct weir_topic *topic = weir_js_entry(at, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(at, struct weir_topic, link);
 
 		if (strcmp(topic->stream, stream) == 0 && strcmp(topic->subject, subject) == 0)
 			return topic;
@@ -47,10 +47,10 @@ static struct weir_topic *topic_new(struct weir_inst *inst, const char *stream, 
 	snprintf(topic->subject, sizeof topic->subject, "%s", subject);
 	topic->inst = inst;
 	topic->duplicates_ms = inst->settings.duplicates_ms;
-	weir_js_link_init(&topic->link);
-	weir_js_link_init(&topic->queued);
-	weir_js_link_init(&topic->sent);
-	weir_js_link_init(&topic->notice.link);
+	weir_list_init(&topic->link);
+	weir_list_init(&topic->queued);
+	weir_list_init(&topic->sent);
+	weir_list_init(&topic->notice.link);
 	topic->notice.topic = topic;
 	return topic;
 }
@@ -80,7 +80,7 @@ int weir_js_topic_open(struct weir_inst *inst, const char *ns, const char *name,
 	pthread_mutex_lock(&inst->lock);
 	topic = topic_find(inst, stream, subject);
 	if (!topic && (topic = topic_new(inst, stream, subject, ns, name)))
-		weir_js_append(&inst->new_topics, &topic->link);
+		weir_list_append(&inst->new_topics, &topic->link);
 	if (topic)
 		opened(topic);
 	pthread_mutex_unlock(&inst->lock);
@@ -95,17 +95,17 @@ void weir_js_topic_close(struct weir_inst *inst, struct weir_topic *topic)
 {
 	pthread_mutex_lock(&inst->lock);
 	if (--topic->opened == 0)
-		weir_js_unlink(&topic->notice.link);
+		weir_list_unlink(&topic->notice.link);
 	pthread_mutex_unlock(&inst->lock);
 }
 
 static void list_free(struct link *list)
 {
-	while (weir_js_linked(list)) {
-		struct weir_topic *topic = weir_js_entry(list->next, struct weir_topic, link);
+	while (weir_list_linked(list)) {
+		struct weir_topic *topic = weir_list_entry(list->next, struct weir_topic, link);
 
-		weir_js_unlink(&topic->link);
-		weir_js_unlink(&topic->notice.link);
+		weir_list_unlink(&topic->link);
+		weir_list_unlink(&topic->notice.link);
 		free(topic);
 	}
 }
@@ -161,7 +161,7 @@ void weir_js_delete_stream(struct weir_inst *inst, struct command *command)
 
 	/* It is not there any more for whoever opens it again. */
 	for (at = inst->topics.next; at != &inst->topics; at = at->next) {
-		struct weir_topic *topic = weir_js_entry(at, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(at, struct weir_topic, link);
 
 		if (strcmp(topic->stream, command->stream) == 0)
 			weir_js_topic_doubt(topic);
@@ -421,7 +421,7 @@ void weir_js_topics_tend(struct weir_inst *inst, int64_t now)
 	struct link *at;
 
 	for (at = inst->topics.next; at != &inst->topics; at = at->next) {
-		struct weir_topic *topic = weir_js_entry(at, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(at, struct weir_topic, link);
 		bool wanted;
 
 		pthread_mutex_lock(&inst->lock);

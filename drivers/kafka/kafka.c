@@ -67,8 +67,8 @@ void weir_kafka_log(const struct weir_inst *inst, int level, const char *format,
 
 void weir_kafka_notify(struct weir_inst *inst, struct notice *notice)
 {
-	if (!weir_kafka_linked(&notice->link))
-		weir_kafka_append(&inst->notices, &notice->link);
+	if (!weir_list_linked(&notice->link))
+		weir_list_append(&inst->notices, &notice->link);
 	weir_kafka_wake(inst);
 }
 
@@ -90,7 +90,7 @@ void weir_kafka_throttled(struct weir_inst *inst, struct notice *notice, const c
 	if (ms < WEIR_KAFKA_MIN_THROTTLE_MS)
 		return;
 	pthread_mutex_lock(&inst->lock);
-	if (!weir_kafka_linked(&notice->link)) {
+	if (!weir_list_linked(&notice->link)) {
 		weir_fail(&notice->error, WEIR_ELIMIT,
 			  "kafka: the broker %.100s holds us back for %d ms: a quota is used up", broker, ms);
 		notice->error.scope = notice->sub ? WEIR_SCOPE_SUBSCRIPTION : WEIR_SCOPE_INSTANCE;
@@ -114,14 +114,14 @@ static void inst_init(struct weir_inst *inst, const struct weir_host *host)
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&inst->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	weir_kafka_link_init(&inst->topics);
-	weir_kafka_link_init(&inst->subs);
-	weir_kafka_link_init(&inst->groups);
-	weir_kafka_link_init(&inst->notices);
-	weir_kafka_link_init(&inst->up.link);
-	weir_kafka_link_init(&inst->down.link);
-	weir_kafka_link_init(&inst->writable.link);
-	weir_kafka_link_init(&inst->throttled.link);
+	weir_list_init(&inst->topics);
+	weir_list_init(&inst->subs);
+	weir_list_init(&inst->groups);
+	weir_list_init(&inst->notices);
+	weir_list_init(&inst->up.link);
+	weir_list_init(&inst->down.link);
+	weir_list_init(&inst->writable.link);
+	weir_list_init(&inst->throttled.link);
 	inst->up.type = WEIR_EV_UP;
 	inst->down.type = WEIR_EV_DOWN;
 	inst->writable.type = WEIR_EV_WRITABLE;
@@ -152,16 +152,16 @@ static int descriptors_open(struct weir_inst *inst, struct weir_error *err)
 static void inst_free(struct weir_inst *inst)
 {
 	weir_kafka_topics_free(inst);
-	while (weir_kafka_linked(&inst->groups)) {
-		struct group *group = weir_kafka_entry(inst->groups.next, struct group, link);
+	while (weir_list_linked(&inst->groups)) {
+		struct group *group = weir_list_entry(inst->groups.next, struct group, link);
 
-		weir_kafka_unlink(&group->link);
+		weir_list_unlink(&group->link);
 		free(group);
 	}
-	while (weir_kafka_linked(&inst->notices)) {
-		struct notice *notice = weir_kafka_entry(inst->notices.next, struct notice, link);
+	while (weir_list_linked(&inst->notices)) {
+		struct notice *notice = weir_list_entry(inst->notices.next, struct notice, link);
 
-		weir_kafka_unlink(&notice->link);
+		weir_list_unlink(&notice->link);
 		if (notice->heap)
 			free(notice);
 	}

@@ -33,6 +33,7 @@
 #include <weir/driver.h>
 
 #include "oauth.h"
+#include "../common/list.h"
 
 enum {
 	WEIR_KAFKA_MAX_NAME = 249,       /* of a topic, as Kafka has it */
@@ -48,42 +49,6 @@ enum {
 	WEIR_KAFKA_TRY_MS = 1000,         /* a question to the brokers; it is asked again */
 	WEIR_KAFKA_MIN_THROTTLE_MS = 100, /* less is not worth a word */
 };
-
-/* ---- lists --------------------------------------------------------------- */
-
-/* A node of a list, or its head. A node that is in no list points to itself. */
-struct link {
-	struct link *prev, *next;
-};
-
-#define weir_kafka_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
-
-static inline void weir_kafka_link_init(struct link *node)
-{
-	node->prev = node->next = node;
-}
-
-static inline bool weir_kafka_linked(const struct link *node)
-{
-	return node->next != node;
-}
-
-static inline void weir_kafka_unlink(struct link *node)
-{
-	node->prev->next = node->next;
-	node->next->prev = node->prev;
-	weir_kafka_link_init(node);
-}
-
-/* Puts `node` at the end of `head`, out of the list it may be in. */
-static inline void weir_kafka_append(struct link *head, struct link *node)
-{
-	weir_kafka_unlink(node);
-	node->prev = head->prev;
-	node->next = head;
-	head->prev->next = node;
-	head->prev = node;
-}
 
 /* ---- settings ------------------------------------------------------------- */
 

@@ -2,40 +2,25 @@
 /* What poll() reports: notices, completions, deliveries. And the timer for records that wait to come again. */
 #include "kafka.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+
+#include "../common/events.h"
 
 enum {
 	INDEX_BITS = 40,
 	MAX_ERRORS = sizeof((struct weir_inst *)0)->errors / sizeof(struct weir_error),
 };
 
-/* The array to fill. Its elements are as far apart as the host's struct is large. */
-struct events {
-	struct weir_driver_event *base;
-	size_t count, max, errors;
-};
-
-static struct weir_driver_event *event_add(struct events *events)
-{
-	struct weir_driver_event *event = &events->base[events->count++];
-
-	memset(event, 0, sizeof *event);
-	event->size = sizeof *event;
-	return event;
-}
-
 /* ---- notices and completions ---------------------------------------------------------------- */
 
 static void report_notices(struct weir_inst *inst, struct events *events)
 {
-	while (events->count < events->max && events->errors < MAX_ERRORS && weir_kafka_linked(&inst->notices)) {
-		struct notice *notice = weir_kafka_entry(inst->notices.next, struct notice, link);
-		struct weir_driver_event *event = event_add(events);
+	while (events->count < events->max && events->errors < MAX_ERRORS && weir_list_linked(&inst->notices)) {
+		struct notice *notice = weir_list_entry(inst->notices.next, struct notice, link);
+		struct weir_driver_event *event = weir_events_add(events);
 
 		event->type = notice->type;
 		event->topic = notice->topic;
@@ -50,7 +35,7 @@ static void report_notices(struct weir_inst *inst, struct events *events)
 			inst->errors[events->errors] = notice->error;
 			event->error = &inst->errors[events->errors++];
 		}
-		weir_kafka_unlink(&notice->link);
+		weir_list_unlink(&notice->link);
 		if (notice->heap)
 			free(notice);
 	}
@@ -70,7 +55,7 @@ static void report_completions(struct weir_inst *inst, struct events *events, si
 {
 	while (events->count < max && events->errors < MAX_ERRORS && inst->done_count) {
 		const struct completion *done = &inst->done[inst->done_head];
-		struct weir_driver_event *event = event_add(events);
+		struct weir_driver_event *event = weir_events_add(events);
 
 		event->type = WEIR_EV_PUBLISHED;
 		event->topic = done->topic;
@@ -232,7 +217,7 @@ static bool report_sub(struct weir_sub *sub, struct events *events, int64_t now_
 
 	while (left-- && events->count < events->max && willing(sub) &&
 	       (entry = sub_next(sub, now_ns, &tracker, &index)))
-		hand_out(tracker, entry, index, now_ns, event_add(events));
+		hand_out(tracker, entry, index, now_ns, weir_events_add(events));
 	if (sub->tracker_count)
 		sub->turn = (sub->turn + 1) % sub->tracker_count;
 	return events->count > before;
@@ -244,15 +229,15 @@ static void report_deliveries(struct weir_inst *inst, struct events *events)
 	struct link *first = inst->subs.next, *at, *next;
 	bool any = true;
 
-	while (any && events->count < events->max && weir_kafka_linked(&inst->subs)) {
+	while (any && events->count < events->max && weir_list_linked(&inst->subs)) {
 		any = false;
 		for (at = inst->subs.next; at != &inst->subs && events->count < events->max; at = at->next)
-			any |= report_sub(weir_kafka_entry(at, struct weir_sub, link), events, now_ns);
+			any |= report_sub(weir_list_entry(at, struct weir_sub, link), events, now_ns);
 	}
 	/* Another one is the first the next time. */
-	next = weir_kafka_linked(&inst->subs) ? first->next : &inst->subs;
+	next = weir_list_linked(&inst->subs) ? first->next : &inst->subs;
 	if (next != &inst->subs)
-		weir_kafka_append(&inst->subs, first);
+		weir_list_append(&inst->subs, first);
 }
 
 /* ---- poll ------------------------------------------------------------------------------ */
@@ -264,7 +249,7 @@ static int64_t next_due(const struct weir_inst *inst)
 	int64_t due = 0;
 
 	for (at = inst->subs.next; at != &inst->subs; at = at->next) {
-		struct weir_sub *sub = weir_kafka_entry(at, struct weir_sub, link);
+		struct weir_sub *sub = weir_list_entry(at, struct weir_sub, link);
 
 		if (willing(sub) && sub->waiting_count && (!due || sub->waiting[0].due_ns < due))
 			due = sub->waiting[0].due_ns;
@@ -307,10 +292,10 @@ static bool more(const struct weir_inst *inst)
 	struct link *at;
 	int32_t i;
 
-	if (inst->done_count || weir_kafka_linked(&inst->notices) || rd_kafka_queue_length(inst->queue))
+	if (inst->done_count || weir_list_linked(&inst->notices) || rd_kafka_queue_length(inst->queue))
 		return true;
 	for (at = inst->subs.next; at != &inst->subs; at = at->next) {
-		struct weir_sub *sub = weir_kafka_entry(at, struct weir_sub, link);
+		struct weir_sub *sub = weir_list_entry(at, struct weir_sub, link);
 
 		for (i = 0; willing(sub) && i < sub->tracker_count; i++) {
 			const struct tracker *tracker = sub->trackers[i];
@@ -330,7 +315,7 @@ static void report(struct weir_inst *inst, struct events *events)
 	pthread_mutex_lock(&inst->lock);
 	report_notices(inst, events);
 	/* Deliveries get half of a batch at least, or publishers that never pause would starve them. */
-	report_completions(inst, events, weir_kafka_linked(&inst->subs) ? (events->max + 1) / 2 : events->max);
+	report_completions(inst, events, weir_list_linked(&inst->subs) ? (events->max + 1) / 2 : events->max);
 	report_deliveries(inst, events);
 	report_completions(inst, events, events->max);
 	timer_arm(inst);
@@ -339,27 +324,17 @@ static void report(struct weir_inst *inst, struct events *events)
 	pthread_mutex_unlock(&inst->lock);
 }
 
-/* Waits for event_fd until timeout_ns. False: the time is over. */
-static bool await(struct weir_inst *inst, int64_t timeout_ns)
-{
-	struct pollfd fd = { inst->event_fd, POLLIN, 0 };
-	int64_t left = timeout_ns ? timeout_ns - weir_kafka_now() : 0;
-	struct timespec wait = { left / 1000000000, left % 1000000000 };
-
-	return left > 0 && (ppoll(&fd, 1, &wait, NULL) >= 0 || errno == EINTR);
-}
-
 int weir_kafka_poll(struct weir_inst *inst, struct weir_driver_event *events, size_t max, int64_t timeout_ns,
 		    size_t *count)
 {
-	struct events array = { events, 0, max, 0 };
+	struct events array = weir_events_of(events, max);
 
 	*count = 0;
 	if (!max)
 		return WEIR_OK;
 	do {
 		report(inst, &array);
-	} while (!array.count && await(inst, timeout_ns));
+	} while (!array.count && weir_events_await(inst->event_fd, timeout_ns));
 	*count = array.count;
 	return WEIR_OK;
 }

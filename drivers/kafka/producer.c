@@ -148,7 +148,7 @@ static void handles_swap(struct weir_inst *inst, rd_kafka_topic_t **fresh, size_
 	size_t i = 0;
 
 	for (at = inst->topics.next; at != &inst->topics && i < count; at = at->next, i++) {
-		struct weir_topic *topic = weir_kafka_entry(at, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(at, struct weir_topic, link);
 		rd_kafka_topic_t *old = topic->rkt;
 
 		topic->rkt = fresh[i];
@@ -177,7 +177,7 @@ static rd_kafka_topic_t **handles_new(struct weir_inst *inst, rd_kafka_t *produc
 	*count = topic_count(inst);
 	fresh = calloc(*count + 1, sizeof(rd_kafka_topic_t *));
 	for (at = inst->topics.next; fresh && at != &inst->topics; at = at->next, i++) {
-		fresh[i] = weir_kafka_topic_handle(producer, weir_kafka_entry(at, struct weir_topic, link));
+		fresh[i] = weir_kafka_topic_handle(producer, weir_list_entry(at, struct weir_topic, link));
 		ok = ok && fresh[i];
 	}
 	if (fresh && ok)

@@ -15,7 +15,7 @@ static uint64_t group_number(struct weir_inst *inst, const char *id)
 	struct link *at;
 
 	for (at = inst->groups.next; at != &inst->groups; at = at->next) {
-		group = weir_kafka_entry(at, struct group, link);
+		group = weir_list_entry(at, struct group, link);
 		if (strcmp(group->id, id) == 0)
 			return group->number;
 	}
@@ -24,8 +24,8 @@ static uint64_t group_number(struct weir_inst *inst, const char *id)
 		return 0;
 	memcpy(group->id, id, size);
 	group->number = ++inst->group_count;
-	weir_kafka_link_init(&group->link);
-	weir_kafka_append(&inst->groups, &group->link);
+	weir_list_init(&group->link);
+	weir_list_append(&inst->groups, &group->link);
 	return group->number;
 }
 
@@ -36,7 +36,7 @@ static unsigned member_number(const struct weir_inst *inst, uint64_t group)
 	struct link *at = inst->subs.next;
 
 	while (at != &inst->subs) {
-		const struct weir_sub *sub = weir_kafka_entry(at, struct weir_sub, link);
+		const struct weir_sub *sub = weir_list_entry(at, struct weir_sub, link);
 
 		at = at->next;
 		if (sub->group != group || sub->member != number)
@@ -66,10 +66,10 @@ static struct weir_sub *sub_new(struct weir_inst *inst, struct weir_topic *topic
 	sub->inst = inst;
 	sub->topic = topic;
 	sub->start = start;
-	weir_kafka_link_init(&sub->link);
-	weir_kafka_link_init(&sub->state.link);
-	weir_kafka_link_init(&sub->stopped.link);
-	weir_kafka_link_init(&sub->throttled.link);
+	weir_list_init(&sub->link);
+	weir_list_init(&sub->state.link);
+	weir_list_init(&sub->stopped.link);
+	weir_list_init(&sub->throttled.link);
 	sub->state.sub = sub->stopped.sub = sub->throttled.sub = sub;
 	sub->throttled.type = WEIR_EV_THROTTLE;
 	sub->stopped.type = WEIR_EV_PAUSED;
@@ -95,11 +95,11 @@ int weir_kafka_subscribe(struct weir_inst *inst, struct weir_topic *topic, const
 	pthread_mutex_lock(&inst->lock);
 	sub->group = group_number(inst, group_id);
 	sub->member = member_number(inst, sub->group);
-	weir_kafka_append(&inst->subs, &sub->link);
+	weir_list_append(&inst->subs, &sub->link);
 	pthread_mutex_unlock(&inst->lock);
 	if (!sub->group || pthread_create(&sub->thread, NULL, weir_kafka_consumer_thread, sub) != 0) {
 		pthread_mutex_lock(&inst->lock);
-		weir_kafka_unlink(&sub->link);
+		weir_list_unlink(&sub->link);
 		pthread_mutex_unlock(&inst->lock);
 		free(sub);
 		return weir_fail(err, WEIR_ENOMEM, "kafka: no thread for a subscription");
@@ -117,12 +117,12 @@ static void sub_stop(struct weir_sub *sub, int64_t deadline_ns)
 	struct link *at, *next;
 
 	for (at = inst->notices.next; at != &inst->notices; at = next) {
-		struct notice *notice = weir_kafka_entry(at, struct notice, link);
+		struct notice *notice = weir_list_entry(at, struct notice, link);
 
 		next = at->next;
 		if (notice->sub != sub)
 			continue;
-		weir_kafka_unlink(at);
+		weir_list_unlink(at);
 		if (notice->heap)
 			free(notice);
 	}
@@ -150,7 +150,7 @@ int weir_kafka_unsubscribe(struct weir_inst *inst, struct weir_sub *sub, int kee
 
 	memcpy(group_id, sub->group_id, strlen(sub->group_id) + 1);
 	pthread_mutex_lock(&inst->lock);
-	weir_kafka_unlink(&sub->link);
+	weir_list_unlink(&sub->link);
 	sub_stop(sub, deadline_ns);
 	pthread_mutex_unlock(&inst->lock);
 	sub_join(sub);
@@ -171,11 +171,11 @@ void weir_kafka_subs_stop(struct weir_inst *inst, int64_t deadline_ns)
 
 	pthread_mutex_lock(&inst->lock);
 	for (at = inst->subs.next; at != &inst->subs; at = at->next)
-		sub_stop(weir_kafka_entry(at, struct weir_sub, link), deadline_ns);
-	while (weir_kafka_linked(&inst->subs)) {
-		struct weir_sub *sub = weir_kafka_entry(inst->subs.next, struct weir_sub, link);
+		sub_stop(weir_list_entry(at, struct weir_sub, link), deadline_ns);
+	while (weir_list_linked(&inst->subs)) {
+		struct weir_sub *sub = weir_list_entry(inst->subs.next, struct weir_sub, link);
 
-		weir_kafka_unlink(&sub->link);
+		weir_list_unlink(&sub->link);
 		pthread_mutex_unlock(&inst->lock);
 		sub_join(sub);
 		pthread_mutex_lock(&inst->lock);
@@ -212,7 +212,7 @@ int weir_kafka_pause(struct weir_inst *inst, struct weir_sub *sub, int on)
 	if (on)
 		weir_kafka_notify(inst, &sub->stopped);
 	else
-		weir_kafka_unlink(&sub->stopped.link);
+		weir_list_unlink(&sub->stopped.link);
 	weir_kafka_wake(inst);
 	pthread_mutex_unlock(&inst->lock);
 	return WEIR_OK;

@@ -18,7 +18,7 @@ static struct weir_topic *topic_find(struct weir_inst *inst, const char *name)
 	struct link *at;
 
 	for (at = inst->topics.next; at != &inst->topics; at = at->next) {
-		struct weir_topic *topic = weir_kafka_entry(at, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(at, struct weir_topic, link);
 
 		if (strcmp(topic->name, name) == 0)
 			return topic;
@@ -49,8 +49,8 @@ static struct weir_topic *topic_new(struct weir_inst *inst, const char *name, co
 	topic->ns = memcpy(topic->name + size, ns, ns_size);
 	topic->channel = memcpy(topic->name + size + ns_size, channel, channel_size);
 	topic->inst = inst;
-	weir_kafka_link_init(&topic->link);
-	weir_kafka_link_init(&topic->notice.link);
+	weir_list_init(&topic->link);
+	weir_list_init(&topic->notice.link);
 	topic->notice.topic = topic;
 	topic->rkt = weir_kafka_topic_handle(inst->producer, topic);
 	if (topic->rkt)
@@ -78,7 +78,7 @@ int weir_kafka_topic_open(struct weir_inst *inst, const char *ns, const char *na
 	pthread_mutex_lock(&inst->lock);
 	topic = topic_find(inst, full);
 	if (!topic && (topic = topic_new(inst, full, ns, name)))
-		weir_kafka_append(&inst->topics, &topic->link);
+		weir_list_append(&inst->topics, &topic->link);
 	if (topic) {
 		topic->opened++;
 		topic->state = topic->state == TOPIC_READY && topic->opened > 1 ? TOPIC_READY : TOPIC_WANTED;
@@ -98,17 +98,17 @@ void weir_kafka_topic_close(struct weir_inst *inst, struct weir_topic *topic)
 {
 	pthread_mutex_lock(&inst->lock);
 	if (--topic->opened == 0)
-		weir_kafka_unlink(&topic->notice.link);
+		weir_list_unlink(&topic->notice.link);
 	pthread_mutex_unlock(&inst->lock);
 }
 
 void weir_kafka_topics_free(struct weir_inst *inst)
 {
-	while (weir_kafka_linked(&inst->topics)) {
-		struct weir_topic *topic = weir_kafka_entry(inst->topics.next, struct weir_topic, link);
+	while (weir_list_linked(&inst->topics)) {
+		struct weir_topic *topic = weir_list_entry(inst->topics.next, struct weir_topic, link);
 
-		weir_kafka_unlink(&topic->link);
-		weir_kafka_unlink(&topic->notice.link);
+		weir_list_unlink(&topic->link);
+		weir_list_unlink(&topic->notice.link);
 		rd_kafka_topic_destroy(topic->rkt);
 		free(topic);
 	}
@@ -233,11 +233,11 @@ static struct weir_topic *topic_wanted(struct weir_inst *inst)
 	struct link *at;
 
 	for (at = inst->topics.next; at != &inst->topics; at = at->next) {
-		struct weir_topic *topic = weir_kafka_entry(at, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(at, struct weir_topic, link);
 
 		if (topic->state == TOPIC_WANTED && topic->opened) {
 			/* The next one has its turn before this one again. */
-			weir_kafka_append(&inst->topics, &topic->link);
+			weir_list_append(&inst->topics, &topic->link);
 			return topic;
 		}
 	}

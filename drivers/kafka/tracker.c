@@ -88,7 +88,7 @@ struct notice *weir_kafka_tracker_notice(const struct tracker *tracker, uint32_t
 
 	if (!notice)
 		return NULL;
-	weir_kafka_link_init(&notice->link);
+	weir_list_init(&notice->link);
 	notice->heap = true;
 	notice->type = type;
 	notice->sub = tracker->sub;
@@ -331,7 +331,7 @@ static uint16_t elsewhere(struct weir_inst *inst, const struct weir_sub *sub, co
 	if (token->epoch >= inst->next_epoch)
 		return WEIR_EINVAL;
 	for (at = inst->subs.next; at != &inst->subs; at = at->next) {
-		const struct weir_sub *other = weir_kafka_entry(at, struct weir_sub, link);
+		const struct weir_sub *other = weir_list_entry(at, struct weir_sub, link);
 
 		for (i = 0; other != sub && i < other->tracker_count; i++)
 			if (other->trackers[i] && other->trackers[i]->epoch == token->epoch)

@@ -56,8 +56,7 @@ int64_t weir_memory_now(void)
 
 bool weir_memory_has_events(const struct weir_inst *inst)
 {
-	return inst->done || weir_memory_linked(&inst->notices) ||
-	       (weir_memory_linked(&inst->ready) && !inst->starved_ns);
+	return inst->done || weir_list_linked(&inst->notices) || (weir_list_linked(&inst->ready) && !inst->starved_ns);
 }
 
 /*
@@ -80,8 +79,8 @@ void weir_memory_unlock(struct weir_inst *inst)
 
 void weir_memory_notify(struct weir_inst *inst, struct notice *notice)
 {
-	if (!weir_memory_linked(&notice->link))
-		weir_memory_append(&inst->notices, &notice->link);
+	if (!weir_list_linked(&notice->link))
+		weir_list_append(&inst->notices, &notice->link);
 }
 
 /* ---- open and close ----------------------------------------------------------------- */
@@ -120,12 +119,12 @@ static void inst_init(struct weir_inst *inst)
 	struct timespec now;
 
 	pthread_mutex_init(&inst->lock, NULL);
-	weir_memory_link_init(&inst->topics);
-	weir_memory_link_init(&inst->notices);
-	weir_memory_link_init(&inst->ready);
-	weir_memory_link_init(&inst->unused);
-	weir_memory_link_init(&inst->writable.link);
-	weir_memory_link_init(&inst->up.link);
+	weir_list_init(&inst->topics);
+	weir_list_init(&inst->notices);
+	weir_list_init(&inst->ready);
+	weir_list_init(&inst->unused);
+	weir_list_init(&inst->writable.link);
+	weir_list_init(&inst->up.link);
 	inst->writable.type = WEIR_EV_WRITABLE;
 	inst->up.type = WEIR_EV_UP;
 	/* Later than any epoch of an instance before this one. */
@@ -201,8 +200,8 @@ static int memory_close(struct weir_inst *inst, int64_t deadline_ns, uint32_t fl
 	(void)deadline_ns;
 	(void)flags;
 	(void)err;
-	while (weir_memory_linked(&inst->topics))
-		weir_memory_topic_free(inst, weir_memory_entry(inst->topics.next, struct weir_topic, link));
+	while (weir_list_linked(&inst->topics))
+		weir_memory_topic_free(inst, weir_list_entry(inst->topics.next, struct weir_topic, link));
 	while (inst->done) {
 		struct record *record = inst->done;
 

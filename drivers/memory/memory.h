@@ -23,47 +23,13 @@
 
 #include <weir/driver.h>
 
+#include "../common/list.h"
+
 enum {
 	WEIR_MEMORY_MAX_NAME = 512,        /* namespace + '/' + name */
 	WEIR_MEMORY_MAX_RECORD = 16 << 20, /* key + headers + body */
 	WEIR_MEMORY_MAX_HEADERS = 1024,
 };
-
-/* ---- lists --------------------------------------------------------------- */
-
-/* A node of a list, or its head. A node that is in no list points to itself. */
-struct link {
-	struct link *prev, *next;
-};
-
-#define weir_memory_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
-
-static inline void weir_memory_link_init(struct link *node)
-{
-	node->prev = node->next = node;
-}
-
-static inline bool weir_memory_linked(const struct link *node)
-{
-	return node->next != node;
-}
-
-static inline void weir_memory_unlink(struct link *node)
-{
-	node->prev->next = node->next;
-	node->next->prev = node->prev;
-	weir_memory_link_init(node);
-}
-
-/* Puts `node` at the end of `head`, out of the list it may be in. */
-static inline void weir_memory_append(struct link *head, struct link *node)
-{
-	weir_memory_unlink(node);
-	node->prev = head->prev;
-	node->next = head;
-	head->prev->next = node;
-	head->prev = node;
-}
 
 /* ---- objects ------------------------------------------------------------- */
 

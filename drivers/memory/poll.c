@@ -2,12 +2,12 @@
 /* What poll() reports: notices, completions, deliveries. And the timer for deliveries that wait. */
 #include "memory.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+
+#include "../common/events.h"
 
 enum {
 	TURN = 32, /* records that one reader gets before the next one has its turn */
@@ -82,7 +82,7 @@ static void starve(struct weir_inst *inst)
 
 static void delivery_due(struct weir_inst *inst, struct delivery *delivery)
 {
-	weir_memory_append(&delivery->reader->again, &delivery->link);
+	weir_list_append(&delivery->reader->again, &delivery->link);
 	weir_memory_reader_refresh(inst, delivery->reader);
 }
 
@@ -93,7 +93,7 @@ void weir_memory_wait(struct weir_inst *inst, struct delivery *delivery, int64_t
 		delivery_due(inst, delivery);
 		return;
 	}
-	weir_memory_unlink(&delivery->link);
+	weir_list_unlink(&delivery->link);
 	heap_up(inst, inst->waiting_count++, delivery);
 	timer_arm(inst);
 }
@@ -143,9 +143,9 @@ static struct delivery *delivery_take(struct weir_inst *inst)
 {
 	struct delivery *delivery;
 
-	if (weir_memory_linked(&inst->unused)) {
-		delivery = weir_memory_entry(inst->unused.next, struct delivery, link);
-		weir_memory_unlink(&delivery->link);
+	if (weir_list_linked(&inst->unused)) {
+		delivery = weir_list_entry(inst->unused.next, struct delivery, link);
+		weir_list_unlink(&delivery->link);
 		return delivery;
 	}
 	if (inst->slot_count == inst->slot_room && !slots_grow(inst))
@@ -153,7 +153,7 @@ static struct delivery *delivery_take(struct weir_inst *inst)
 	delivery = calloc(1, sizeof *delivery);
 	if (!delivery)
 		return NULL;
-	weir_memory_link_init(&delivery->link);
+	weir_list_init(&delivery->link);
 	delivery->slot = inst->slot_count;
 	inst->slots[inst->slot_count++] = delivery;
 	return delivery;
@@ -166,7 +166,7 @@ void weir_memory_delivery_drop(struct weir_inst *inst, struct delivery *delivery
 	delivery->record = NULL;
 	delivery->reader = NULL;
 	delivery->owner = NULL;
-	weir_memory_append(&inst->unused, &delivery->link);
+	weir_list_append(&inst->unused, &delivery->link);
 }
 
 /* What came back goes before what is new. */
@@ -174,8 +174,8 @@ static struct delivery *delivery_next(struct weir_inst *inst, struct reader *rea
 {
 	struct delivery *delivery;
 
-	if (weir_memory_linked(&reader->again))
-		return weir_memory_entry(reader->again.next, struct delivery, link);
+	if (weir_list_linked(&reader->again))
+		return weir_list_entry(reader->again.next, struct delivery, link);
 	if (!reader->cursor)
 		return NULL;
 	delivery = delivery_take(inst);
@@ -194,7 +194,7 @@ static void delivery_hand_out(struct weir_sub *sub, struct delivery *delivery, i
 	delivery->turn++;
 	delivery->attempt++;
 	delivery->out_ns = now_ns;
-	weir_memory_append(&sub->out, &delivery->link);
+	weir_list_append(&sub->out, &delivery->link);
 	atomic_fetch_add_explicit(&delivery->record->refs, 1, memory_order_relaxed);
 	sub->unsettled++;
 	sub->redelivered += delivery->attempt > 1;
@@ -221,31 +221,16 @@ static void delivery_report(const struct delivery *delivery, struct weir_driver_
 
 /* ---- poll ------------------------------------------------------------------------------ */
 
-/* The array to fill. Its elements are as far apart as the host's struct is large. */
-struct events {
-	char *base;
-	size_t stride, count, max;
-};
-
-static struct weir_driver_event *event_add(struct events *events)
-{
-	struct weir_driver_event *event = (void *)(events->base + events->count++ * events->stride);
-
-	memset(event, 0, sizeof *event);
-	event->size = (uint32_t)events->stride;
-	return event;
-}
-
 static void report_notices(struct weir_inst *inst, struct events *events)
 {
-	while (events->count < events->max && weir_memory_linked(&inst->notices)) {
-		struct notice *notice = weir_memory_entry(inst->notices.next, struct notice, link);
-		struct weir_driver_event *event = event_add(events);
+	while (events->count < events->max && weir_list_linked(&inst->notices)) {
+		struct notice *notice = weir_list_entry(inst->notices.next, struct notice, link);
+		struct weir_driver_event *event = weir_events_add(events);
 
 		event->type = notice->type;
 		event->topic = notice->topic;
 		event->sub = notice->sub;
-		weir_memory_unlink(&notice->link);
+		weir_list_unlink(&notice->link);
 	}
 }
 
@@ -253,7 +238,7 @@ static void report_completions(struct weir_inst *inst, struct events *events, si
 {
 	while (events->count < max && inst->done) {
 		struct record *record = inst->done;
-		struct weir_driver_event *event = event_add(events);
+		struct weir_driver_event *event = weir_events_add(events);
 
 		event->type = WEIR_EV_PUBLISHED;
 		event->topic = record->topic;
@@ -271,8 +256,8 @@ static bool report_reader(struct weir_inst *inst, struct reader *reader, struct 
 {
 	int left = TURN;
 
-	while (left-- && events->count < events->max && weir_memory_linked(&reader->ready)) {
-		struct weir_sub *sub = weir_memory_entry(reader->willing.next, struct weir_sub, willing);
+	while (left-- && events->count < events->max && weir_list_linked(&reader->ready)) {
+		struct weir_sub *sub = weir_list_entry(reader->willing.next, struct weir_sub, willing);
 		struct delivery *delivery = delivery_next(inst, reader);
 
 		if (!delivery) {
@@ -280,12 +265,12 @@ static bool report_reader(struct weir_inst *inst, struct reader *reader, struct 
 			return false;
 		}
 		delivery_hand_out(sub, delivery, now_ns);
-		delivery_report(delivery, event_add(events));
-		weir_memory_append(&reader->willing, &sub->willing);
+		delivery_report(delivery, weir_events_add(events));
+		weir_list_append(&reader->willing, &sub->willing);
 		weir_memory_sub_refresh(inst, sub);
 	}
-	if (weir_memory_linked(&reader->ready))
-		weir_memory_append(&inst->ready, &reader->ready);
+	if (weir_list_linked(&reader->ready))
+		weir_list_append(&inst->ready, &reader->ready);
 	return true;
 }
 
@@ -298,11 +283,11 @@ static void report(struct weir_inst *inst, struct events *events)
 	timer_run(inst);
 	report_notices(inst, events);
 	/* Deliveries get half of a batch at least, or publishers that never pause would starve them. */
-	report_completions(inst, events, weir_memory_linked(&inst->ready) ? (events->max + 1) / 2 : events->max);
-	if (weir_memory_linked(&inst->ready) && !inst->starved_ns) {
+	report_completions(inst, events, weir_list_linked(&inst->ready) ? (events->max + 1) / 2 : events->max);
+	if (weir_list_linked(&inst->ready) && !inst->starved_ns) {
 		now_ns = weir_memory_now();
-		while (events->count < events->max && weir_memory_linked(&inst->ready))
-			if (!report_reader(inst, weir_memory_entry(inst->ready.next, struct reader, ready), events,
+		while (events->count < events->max && weir_list_linked(&inst->ready))
+			if (!report_reader(inst, weir_list_entry(inst->ready.next, struct reader, ready), events,
 					   now_ns))
 				break;
 	}
@@ -312,27 +297,17 @@ static void report(struct weir_inst *inst, struct events *events)
 	weir_memory_unlock(inst);
 }
 
-/* Waits for event_fd until timeout_ns. False: the time is over. */
-static bool await(struct weir_inst *inst, int64_t timeout_ns)
-{
-	struct pollfd fd = { inst->event_fd, POLLIN, 0 };
-	int64_t left = timeout_ns ? timeout_ns - weir_memory_now() : 0;
-	struct timespec wait = { left / 1000000000, left % 1000000000 };
-
-	return left > 0 && (ppoll(&fd, 1, &wait, NULL) >= 0 || errno == EINTR);
-}
-
 int weir_memory_poll(struct weir_inst *inst, struct weir_driver_event *events, size_t max, int64_t timeout_ns,
 		     size_t *count)
 {
-	struct events array = { (char *)events, max ? events->size : 0, 0, max };
+	struct events array = weir_events_of(events, max);
 
 	*count = 0;
 	if (!max)
 		return WEIR_OK;
 	do {
 		report(inst, &array);
-	} while (!array.count && await(inst, timeout_ns));
+	} while (!array.count && weir_events_await(inst->event_fd, timeout_ns));
 	*count = array.count;
 	return WEIR_OK;
 }

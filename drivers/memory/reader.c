@@ -7,22 +7,22 @@
 
 void weir_memory_reader_refresh(struct weir_inst *inst, struct reader *reader)
 {
-	bool ready = weir_memory_linked(&reader->willing) && (reader->cursor || weir_memory_linked(&reader->again));
+	bool ready = weir_list_linked(&reader->willing) && (reader->cursor || weir_list_linked(&reader->again));
 
-	if (ready && !weir_memory_linked(&reader->ready))
-		weir_memory_append(&inst->ready, &reader->ready);
+	if (ready && !weir_list_linked(&reader->ready))
+		weir_list_append(&inst->ready, &reader->ready);
 	else if (!ready)
-		weir_memory_unlink(&reader->ready);
+		weir_list_unlink(&reader->ready);
 }
 
 void weir_memory_sub_refresh(struct weir_inst *inst, struct weir_sub *sub)
 {
 	bool willing = !sub->paused && sub->credit_records > 0 && sub->credit_bytes > 0;
 
-	if (willing && !weir_memory_linked(&sub->willing))
-		weir_memory_append(&sub->reader->willing, &sub->willing);
+	if (willing && !weir_list_linked(&sub->willing))
+		weir_list_append(&sub->reader->willing, &sub->willing);
 	else if (!willing)
-		weir_memory_unlink(&sub->willing);
+		weir_list_unlink(&sub->willing);
 	weir_memory_reader_refresh(inst, sub->reader);
 }
 
@@ -33,7 +33,7 @@ static struct reader *reader_find(struct weir_topic *topic, const char *uid)
 	struct link *node;
 
 	for (node = topic->readers.next; node != &topic->readers; node = node->next) {
-		struct reader *reader = weir_memory_entry(node, struct reader, link);
+		struct reader *reader = weir_list_entry(node, struct reader, link);
 
 		if (strcmp(reader->uid, uid) == 0)
 			return reader;
@@ -52,12 +52,12 @@ static struct reader *reader_new(struct weir_inst *inst, struct weir_topic *topi
 	memcpy(reader->uid, uid, len);
 	reader->topic = topic;
 	reader->lane = ++inst->next_lane;
-	weir_memory_link_init(&reader->link);
-	weir_memory_link_init(&reader->ready);
-	weir_memory_link_init(&reader->members);
-	weir_memory_link_init(&reader->willing);
-	weir_memory_link_init(&reader->again);
-	weir_memory_append(&topic->readers, &reader->link);
+	weir_list_init(&reader->link);
+	weir_list_init(&reader->ready);
+	weir_list_init(&reader->members);
+	weir_list_init(&reader->willing);
+	weir_list_init(&reader->again);
+	weir_list_append(&topic->readers, &reader->link);
 	topic->reader_count++;
 	return reader;
 }
@@ -68,18 +68,18 @@ static struct weir_sub *sub_new(struct weir_inst *inst, struct reader *reader)
 
 	if (!sub)
 		return NULL;
-	weir_memory_link_init(&sub->member);
-	weir_memory_link_init(&sub->willing);
-	weir_memory_link_init(&sub->out);
-	weir_memory_link_init(&sub->ready.link);
+	weir_list_init(&sub->member);
+	weir_list_init(&sub->willing);
+	weir_list_init(&sub->out);
+	weir_list_init(&sub->ready.link);
 	sub->ready.type = WEIR_EV_SUB_READY;
 	sub->ready.sub = sub;
-	weir_memory_link_init(&sub->stopped.link);
+	weir_list_init(&sub->stopped.link);
 	sub->stopped.type = WEIR_EV_PAUSED;
 	sub->stopped.sub = sub;
 	sub->reader = reader;
 	sub->epoch = ++inst->next_epoch;
-	weir_memory_append(&reader->members, &sub->member);
+	weir_list_append(&reader->members, &sub->member);
 	return sub;
 }
 
@@ -129,12 +129,12 @@ static void delivery_return(struct weir_inst *inst, struct delivery *delivery, i
 /* Ends a member. What it has out comes back to the others. Lock held. */
 static void sub_free(struct weir_inst *inst, struct weir_sub *sub)
 {
-	while (weir_memory_linked(&sub->out))
-		delivery_return(inst, weir_memory_entry(sub->out.next, struct delivery, link), 0);
-	weir_memory_unlink(&sub->ready.link);
-	weir_memory_unlink(&sub->stopped.link);
-	weir_memory_unlink(&sub->willing);
-	weir_memory_unlink(&sub->member);
+	while (weir_list_linked(&sub->out))
+		delivery_return(inst, weir_list_entry(sub->out.next, struct delivery, link), 0);
+	weir_list_unlink(&sub->ready.link);
+	weir_list_unlink(&sub->stopped.link);
+	weir_list_unlink(&sub->willing);
+	weir_list_unlink(&sub->member);
 	weir_memory_reader_refresh(inst, sub->reader);
 	free(sub);
 }
@@ -150,8 +150,8 @@ void weir_memory_reader_free(struct weir_inst *inst, struct reader *reader)
 	struct record *record, *next;
 	uint32_t slot;
 
-	while (weir_memory_linked(&reader->members))
-		sub_free(inst, weir_memory_entry(reader->members.next, struct weir_sub, member));
+	while (weir_list_linked(&reader->members))
+		sub_free(inst, weir_list_entry(reader->members.next, struct weir_sub, member));
 	for (slot = 0; slot < inst->slot_count; slot++)
 		if (inst->slots[slot]->reader == reader)
 			delivery_forget(inst, inst->slots[slot]);
@@ -160,8 +160,8 @@ void weir_memory_reader_free(struct weir_inst *inst, struct reader *reader)
 		weir_memory_record_done(inst, record);
 	}
 	reader->topic->reader_count--;
-	weir_memory_unlink(&reader->ready);
-	weir_memory_unlink(&reader->link);
+	weir_list_unlink(&reader->ready);
+	weir_list_unlink(&reader->link);
 	free(reader);
 }
 
@@ -174,7 +174,7 @@ int weir_memory_unsubscribe(struct weir_inst *inst, struct weir_sub *sub, int ke
 	(void)err;
 	weir_memory_lock(inst);
 	sub_free(inst, sub);
-	if ((!keep || reader->ephemeral) && !weir_memory_linked(&reader->members))
+	if ((!keep || reader->ephemeral) && !weir_list_linked(&reader->members))
 		weir_memory_reader_free(inst, reader);
 	weir_memory_unlock(inst);
 	return WEIR_OK;
@@ -209,7 +209,7 @@ int weir_memory_pause(struct weir_inst *inst, struct weir_sub *sub, int on)
 	if (on && !sub->paused)
 		weir_memory_notify(inst, &sub->stopped);
 	else if (!on)
-		weir_memory_unlink(&sub->stopped.link);
+		weir_list_unlink(&sub->stopped.link);
 	sub->paused = on != 0;
 	weir_memory_sub_refresh(inst, sub);
 	weir_memory_unlock(inst);
@@ -223,7 +223,7 @@ static bool epoch_is_live(const struct reader *reader, uint64_t epoch)
 	struct link *node;
 
 	for (node = reader->members.next; node != &reader->members; node = node->next)
-		if (weir_memory_entry(node, struct weir_sub, member)->epoch == epoch)
+		if (weir_list_entry(node, struct weir_sub, member)->epoch == epoch)
 			return true;
 	return false;
 }
@@ -305,9 +305,9 @@ int weir_memory_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct w
 	ret->unsettled = sub->unsettled;
 	ret->redelivered = sub->redelivered;
 	ret->oldest_ms = -1;
-	if (weir_memory_linked(&sub->out))
+	if (weir_list_linked(&sub->out))
 		ret->oldest_ms =
-		    (weir_memory_now() - weir_memory_entry(sub->out.next, struct delivery, link)->out_ns) / 1000000;
+		    (weir_memory_now() - weir_list_entry(sub->out.next, struct delivery, link)->out_ns) / 1000000;
 	weir_memory_unlock(inst);
 	weir_give(to, &full, sizeof full);
 	return WEIR_OK;

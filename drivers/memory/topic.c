@@ -25,7 +25,7 @@ static struct weir_topic *topic_find(struct weir_inst *inst, const char *ns, con
 	struct link *node;
 
 	for (node = inst->topics.next; node != &inst->topics; node = node->next) {
-		struct weir_topic *topic = weir_memory_entry(node, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(node, struct weir_topic, link);
 
 		if (topic->ns_len == ns_len && memcmp(topic->name, ns, ns_len) == 0 &&
 		    strcmp(topic->name + ns_len + 1, name) == 0)
@@ -41,9 +41,9 @@ static struct weir_topic *topic_new(const char *ns, const char *name)
 
 	if (!topic)
 		return NULL;
-	weir_memory_link_init(&topic->link);
-	weir_memory_link_init(&topic->readers);
-	weir_memory_link_init(&topic->ready.link);
+	weir_list_init(&topic->link);
+	weir_list_init(&topic->readers);
+	weir_list_init(&topic->ready.link);
 	topic->ready.type = WEIR_EV_TOPIC_READY;
 	topic->ready.topic = topic;
 	topic->ns_len = ns_len;
@@ -67,7 +67,7 @@ int weir_memory_topic_open(struct weir_inst *inst, const char *ns, const char *n
 	if (!topic) {
 		topic = topic_new(ns, name);
 		if (topic)
-			weir_memory_append(&inst->topics, &topic->link);
+			weir_list_append(&inst->topics, &topic->link);
 	}
 	if (topic) {
 		topic->opened++;
@@ -85,7 +85,7 @@ void weir_memory_topic_close(struct weir_inst *inst, struct weir_topic *topic)
 {
 	weir_memory_lock(inst);
 	if (--topic->opened == 0)
-		weir_memory_unlink(&topic->ready.link);
+		weir_list_unlink(&topic->ready.link);
 	weir_memory_unlock(inst);
 }
 
@@ -93,13 +93,13 @@ void weir_memory_topic_free(struct weir_inst *inst, struct weir_topic *topic)
 {
 	struct record *record;
 
-	while (weir_memory_linked(&topic->readers))
-		weir_memory_reader_free(inst, weir_memory_entry(topic->readers.next, struct reader, link));
+	while (weir_list_linked(&topic->readers))
+		weir_memory_reader_free(inst, weir_list_entry(topic->readers.next, struct reader, link));
 	for (record = inst->done; record; record = record->next_done)
 		if (record->topic == topic)
 			record->topic = NULL;
-	weir_memory_unlink(&topic->ready.link);
-	weir_memory_unlink(&topic->link);
+	weir_list_unlink(&topic->ready.link);
+	weir_list_unlink(&topic->link);
 	free(topic);
 }
 
@@ -323,7 +323,7 @@ static void record_append(struct weir_inst *inst, struct record *record, int64_t
 		topic->last->next = record;
 	topic->last = record;
 	for (node = topic->readers.next; node != &topic->readers; node = node->next) {
-		struct reader *reader = weir_memory_entry(node, struct reader, link);
+		struct reader *reader = weir_list_entry(node, struct reader, link);
 
 		reader->lag++;
 		if (reader->cursor)

@@ -20,7 +20,7 @@ struct entry *weir_natss_entry_new(void *message, uint64_t sequence, int64_t tim
 
 	if (!entry)
 		return NULL;
-	weir_natss_link_init(&entry->link);
+	weir_list_init(&entry->link);
 	atomic_init(&entry->refs, 1);
 	entry->attempt = redelivered;
 	entry->sequence = sequence;
@@ -52,18 +52,18 @@ bool weir_natss_inflight_init(struct weir_natss_inflight *inflight, size_t expec
 	while (size < expected)
 		size *= 2;
 	*inflight = (struct weir_natss_inflight){ .mask = size - 1 };
-	weir_natss_link_init(&inflight->fresh);
-	weir_natss_link_init(&inflight->again);
-	weir_natss_link_init(&inflight->waiting);
-	weir_natss_link_init(&inflight->out);
+	weir_list_init(&inflight->fresh);
+	weir_list_init(&inflight->again);
+	weir_list_init(&inflight->waiting);
+	weir_list_init(&inflight->out);
 	inflight->buckets = calloc(size, sizeof(struct entry *));
 	return inflight->buckets != NULL;
 }
 
 static void list_clear(struct weir_natss_inflight *inflight, struct link *head)
 {
-	while (weir_natss_linked(head)) {
-		struct entry *entry = weir_natss_entry(head->next, struct entry, link);
+	while (weir_list_linked(head)) {
+		struct entry *entry = weir_list_entry(head->next, struct entry, link);
 
 		weir_natss_inflight_remove(inflight, entry);
 		weir_natss_entry_unref(entry);
@@ -108,7 +108,7 @@ void weir_natss_inflight_add(struct weir_natss_inflight *inflight, struct entry 
 	*place(inflight, entry->sequence) = entry;
 	entry->chain = NULL;
 	entry->state = WEIR_NATSS_NEW;
-	weir_natss_insert(&inflight->fresh, &entry->link);
+	weir_list_append(&inflight->fresh, &entry->link);
 	inflight->count++;
 }
 
@@ -126,7 +126,7 @@ void weir_natss_inflight_merge(struct entry *entry, struct entry *again)
 void weir_natss_inflight_remove(struct weir_natss_inflight *inflight, struct entry *entry)
 {
 	*place(inflight, entry->sequence) = entry->chain;
-	weir_natss_unlink(&entry->link);
+	weir_list_unlink(&entry->link);
 	inflight->out_count -= entry->state == WEIR_NATSS_OUT;
 	inflight->count--;
 	entry->state = WEIR_NATSS_SETTLED;
@@ -136,7 +136,7 @@ void weir_natss_inflight_remove(struct weir_natss_inflight *inflight, struct ent
 
 static struct entry *first_of(const struct link *head)
 {
-	return weir_natss_linked(head) ? weir_natss_entry(head->next, struct entry, link) : NULL;
+	return weir_list_linked(head) ? weir_list_entry(head->next, struct entry, link) : NULL;
 }
 
 struct entry *weir_natss_inflight_next(struct weir_natss_inflight *inflight, int64_t now_ns)
@@ -145,7 +145,7 @@ struct entry *weir_natss_inflight_next(struct weir_natss_inflight *inflight, int
 
 	while ((entry = first_of(&inflight->waiting)) && entry->due_ns <= now_ns) {
 		entry->state = WEIR_NATSS_NEW;
-		weir_natss_insert(&inflight->again, &entry->link);
+		weir_list_append(&inflight->again, &entry->link);
 	}
 	entry = first_of(&inflight->again);
 	return entry ? entry : first_of(&inflight->fresh);
@@ -157,7 +157,7 @@ void weir_natss_inflight_hand_out(struct weir_natss_inflight *inflight, struct e
 	entry->state = WEIR_NATSS_OUT;
 	entry->attempt++;
 	entry->out_ns = now_ns;
-	weir_natss_insert(&inflight->out, &entry->link);
+	weir_list_append(&inflight->out, &entry->link);
 	inflight->out_count++;
 }
 
@@ -166,11 +166,11 @@ void weir_natss_inflight_nack(struct weir_natss_inflight *inflight, struct entry
 	struct link *at = &inflight->waiting;
 
 	/* From the end: delays are mostly alike, so most belong there. */
-	while (at->prev != &inflight->waiting && weir_natss_entry(at->prev, struct entry, link)->due_ns > due_ns)
+	while (at->prev != &inflight->waiting && weir_list_entry(at->prev, struct entry, link)->due_ns > due_ns)
 		at = at->prev;
 	entry->state = WEIR_NATSS_WAITING;
 	entry->due_ns = due_ns;
-	weir_natss_insert(at, &entry->link);
+	weir_list_append(at, &entry->link);
 	inflight->out_count--;
 }
 

@@ -20,41 +20,7 @@
 
 #include <nats/nats.h>
 
-/* ---- lists --------------------------------------------------------------- */
-
-/* A node of a list, or its head. A node that is in no list points to itself. */
-struct link {
-	struct link *prev, *next;
-};
-
-#define weir_natss_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
-
-static inline void weir_natss_link_init(struct link *node)
-{
-	node->prev = node->next = node;
-}
-
-static inline bool weir_natss_linked(const struct link *node)
-{
-	return node->next != node;
-}
-
-static inline void weir_natss_unlink(struct link *node)
-{
-	node->prev->next = node->next;
-	node->next->prev = node->prev;
-	weir_natss_link_init(node);
-}
-
-/* Puts `node` before `at`, out of the list it may be in. Before a head is at the end of its list. */
-static inline void weir_natss_insert(struct link *at, struct link *node)
-{
-	weir_natss_unlink(node);
-	node->prev = at->prev;
-	node->next = at;
-	at->prev->next = node;
-	at->prev = node;
-}
+#include "../common/list.h"
 
 /* ---- entries ------------------------------------------------------------- */
 

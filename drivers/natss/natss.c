@@ -44,7 +44,7 @@ int64_t weir_natss_after_ms(int64_t from_ns, int64_t ms)
 
 bool weir_natss_has_events(const struct weir_inst *inst)
 {
-	return weir_natss_linked(&inst->notices) || inst->done.first || weir_natss_linked(&inst->ready) ||
+	return weir_list_linked(&inst->notices) || inst->done.first || weir_list_linked(&inst->ready) ||
 	       atomic_load(&inst->confirmed) || atomic_load(&inst->arrivals);
 }
 
@@ -75,7 +75,7 @@ void weir_natss_unlock(struct weir_inst *inst)
 
 void weir_natss_notify(struct weir_inst *inst, struct notice *notice)
 {
-	weir_natss_insert(&inst->notices, &notice->link);
+	weir_list_append(&inst->notices, &notice->link);
 }
 
 void weir_natss_log(const struct weir_inst *inst, int level, const char *format, ...)
@@ -117,7 +117,7 @@ void weir_natss_cond_wait(struct weir_inst *inst, pthread_cond_t *cond, int64_t 
 
 static void notice_init(struct notice *notice, uint32_t type)
 {
-	weir_natss_link_init(&notice->link);
+	weir_list_init(&notice->link);
 	notice->type = type;
 }
 
@@ -128,10 +128,10 @@ static void inst_init(struct weir_inst *inst, const struct weir_host *host)
 	inst->host = host;
 	pthread_mutex_init(&inst->lock, NULL);
 	weir_natss_cond_init(&inst->changed);
-	weir_natss_link_init(&inst->topics);
-	weir_natss_link_init(&inst->subs);
-	weir_natss_link_init(&inst->ready);
-	weir_natss_link_init(&inst->notices);
+	weir_list_init(&inst->topics);
+	weir_list_init(&inst->subs);
+	weir_list_init(&inst->ready);
+	weir_list_init(&inst->notices);
 	notice_init(&inst->up, WEIR_EV_UP);
 	notice_init(&inst->down, WEIR_EV_DOWN);
 	notice_init(&inst->writable, WEIR_EV_WRITABLE);

@@ -2,12 +2,12 @@
 /* What poll() reports: notices, completions, deliveries. And the timer for events that wait to come again. */
 #include "natss.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+
+#include "../common/events.h"
 
 enum {
 	TURN = 32, /* events that one subscription gets before the next one has its turn */
@@ -15,25 +15,11 @@ enum {
 	MAX_ERRORS = sizeof((struct weir_inst *)0)->errors / sizeof(struct weir_error),
 };
 
-struct events {
-	struct weir_driver_event *base;
-	size_t count, max, errors;
-};
-
-static struct weir_driver_event *event_add(struct events *events)
-{
-	struct weir_driver_event *event = &events->base[events->count++];
-
-	memset(event, 0, sizeof *event);
-	event->size = sizeof *event;
-	return event;
-}
-
 /* ---- notices and completions ------------------------------------------------------- */
 
 static void report_notice(struct weir_inst *inst, struct notice *notice, struct events *events)
 {
-	struct weir_driver_event *event = event_add(events);
+	struct weir_driver_event *event = weir_events_add(events);
 
 	event->type = notice->type;
 	event->topic = notice->topic;
@@ -45,13 +31,13 @@ static void report_notice(struct weir_inst *inst, struct notice *notice, struct 
 		inst->errors[events->errors] = notice->error;
 		event->error = &inst->errors[events->errors++];
 	}
-	weir_natss_unlink(&notice->link);
+	weir_list_unlink(&notice->link);
 }
 
 static void report_notices(struct weir_inst *inst, struct events *events)
 {
-	while (events->count < events->max && events->errors < MAX_ERRORS && weir_natss_linked(&inst->notices))
-		report_notice(inst, weir_natss_entry(inst->notices.next, struct notice, link), events);
+	while (events->count < events->max && events->errors < MAX_ERRORS && weir_list_linked(&inst->notices))
+		report_notice(inst, weir_list_entry(inst->notices.next, struct notice, link), events);
 }
 
 static void describe(const struct item *item, struct weir_error *err)
@@ -66,7 +52,7 @@ static void describe(const struct item *item, struct weir_error *err)
 
 static void report_item(struct weir_inst *inst, const struct item *item, struct events *events)
 {
-	struct weir_driver_event *event = event_add(events);
+	struct weir_driver_event *event = weir_events_add(events);
 
 	event->type = WEIR_EV_PUBLISHED;
 	event->topic = item->topic;
@@ -118,25 +104,25 @@ static void hand_out(struct weir_sub *sub, struct entry *entry, int64_t now_ns, 
 /* Gives one subscription its turn. */
 static void report_sub(struct weir_sub *sub, struct events *events, int64_t now_ns)
 {
-	for (int left = TURN; left && events->count < events->max && weir_natss_linked(&sub->ready_link); left--) {
+	for (int left = TURN; left && events->count < events->max && weir_list_linked(&sub->ready_link); left--) {
 		struct entry *entry = weir_natss_inflight_next(&sub->inflight, now_ns);
 
 		if (entry)
-			hand_out(sub, entry, now_ns, event_add(events));
+			hand_out(sub, entry, now_ns, weir_events_add(events));
 		weir_natss_sub_refresh(sub);
 		if (!entry)
 			break;
 	}
-	if (weir_natss_linked(&sub->ready_link))
-		weir_natss_insert(&sub->session.inst->ready, &sub->ready_link);
+	if (weir_list_linked(&sub->ready_link))
+		weir_list_append(&sub->session.inst->ready, &sub->ready_link);
 }
 
 static void report_deliveries(struct weir_inst *inst, struct events *events)
 {
 	int64_t now_ns = weir_natss_now();
 
-	while (events->count < events->max && weir_natss_linked(&inst->ready))
-		report_sub(weir_natss_entry(inst->ready.next, struct weir_sub, ready_link), events, now_ns);
+	while (events->count < events->max && weir_list_linked(&inst->ready))
+		report_sub(weir_list_entry(inst->ready.next, struct weir_sub, ready_link), events, now_ns);
 }
 
 /* ---- the timer ------------------------------------------------------------------------------ */
@@ -147,7 +133,7 @@ static int64_t next_due(struct weir_inst *inst)
 	int64_t due = INT64_MAX;
 
 	for (struct link *at = inst->subs.next; at != &inst->subs; at = at->next) {
-		const struct weir_sub *sub = weir_natss_entry(at, struct weir_sub, link);
+		const struct weir_sub *sub = weir_list_entry(at, struct weir_sub, link);
 		int64_t its = weir_natss_inflight_due(&sub->inflight);
 
 		if (!sub->paused && sub->credit_records > 0 && sub->credit_bytes > 0 && its < due)
@@ -179,7 +165,7 @@ static void timer_take(struct weir_inst *inst)
 		value = 0; /* the clock was ahead of the timer; it is armed anew below */
 	inst->armed_ns = -1;
 	for (struct link *at = inst->subs.next; at != &inst->subs; at = at->next)
-		weir_natss_sub_refresh(weir_natss_entry(at, struct weir_sub, link));
+		weir_natss_sub_refresh(weir_list_entry(at, struct weir_sub, link));
 }
 
 /* ---- poll ------------------------------------------------------------------------------------- */
@@ -198,7 +184,7 @@ static void arrivals_take(struct weir_inst *inst)
 	if (!atomic_exchange(&inst->arrivals, false))
 		return;
 	for (struct link *at = inst->subs.next; at != &inst->subs; at = at->next)
-		weir_natss_arrivals_take(weir_natss_entry(at, struct weir_sub, link));
+		weir_natss_arrivals_take(weir_list_entry(at, struct weir_sub, link));
 }
 
 static void report(struct weir_inst *inst, struct events *events)
@@ -210,7 +196,7 @@ static void report(struct weir_inst *inst, struct events *events)
 	weir_natss_confirmed_take(inst);
 	report_notices(inst, events);
 	/* Deliveries get half of a batch at least, or publishers that never pause would starve them. */
-	report_items(inst, events, weir_natss_linked(&inst->ready) ? (events->max + 1) / 2 : events->max);
+	report_items(inst, events, weir_list_linked(&inst->ready) ? (events->max + 1) / 2 : events->max);
 	report_deliveries(inst, events);
 	report_items(inst, events, events->max);
 	weir_natss_timer_arm(inst);
@@ -219,27 +205,17 @@ static void report(struct weir_inst *inst, struct events *events)
 	weir_natss_unlock(inst);
 }
 
-/* Waits for event_fd until timeout_ns. False: the time is over. */
-static bool await(struct weir_inst *inst, int64_t timeout_ns)
-{
-	struct pollfd fd = { inst->event_fd, POLLIN, 0 };
-	int64_t left = timeout_ns ? timeout_ns - weir_natss_now() : 0;
-	struct timespec wait = { left / 1000000000, left % 1000000000 };
-
-	return left > 0 && (ppoll(&fd, 1, &wait, NULL) >= 0 || errno == EINTR);
-}
-
 int weir_natss_poll(struct weir_inst *inst, struct weir_driver_event *events, size_t max, int64_t timeout_ns,
 		    size_t *count)
 {
-	struct events array = { events, 0, max, 0 };
+	struct events array = weir_events_of(events, max);
 
 	*count = 0;
 	if (!max)
 		return WEIR_OK;
 	do {
 		report(inst, &array);
-	} while (!array.count && await(inst, timeout_ns));
+	} while (!array.count && weir_events_await(inst->event_fd, timeout_ns));
 	*count = array.count;
 	return WEIR_OK;
 }

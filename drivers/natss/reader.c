@@ -37,7 +37,7 @@ static void tell_ready(struct weir_sub *sub)
 
 static void tell_gap(struct weir_sub *sub, uint64_t first, uint64_t last)
 {
-	bool waits = weir_natss_linked(&sub->gap.link);
+	bool waits = weir_list_linked(&sub->gap.link);
 
 	/* One that was not reported yet becomes longer. */
 	if (!waits)
@@ -52,10 +52,10 @@ static void revoke(struct weir_sub *sub)
 {
 	struct weir_inst *inst = sub->session.inst;
 
-	while (weir_natss_linked(&sub->acks)) {
-		struct entry *entry = weir_natss_entry(sub->acks.next, struct entry, link);
+	while (weir_list_linked(&sub->acks)) {
+		struct entry *entry = weir_list_entry(sub->acks.next, struct entry, link);
 
-		weir_natss_unlink(&entry->link);
+		weir_list_unlink(&entry->link);
 		weir_natss_entry_unref(entry);
 	}
 	weir_natss_sequence_reset(&sub->sequence);
@@ -74,10 +74,10 @@ static void revoke(struct weir_sub *sub)
 /* Lock held. Takes the entry. */
 static void ack_later(struct weir_sub *sub, struct entry *entry)
 {
-	if (!weir_natss_linked(&sub->acks))
+	if (!weir_list_linked(&sub->acks))
 		pthread_cond_signal(&sub->session.wake);
 	entry->state = WEIR_NATSS_SETTLED;
-	weir_natss_insert(&sub->acks, &entry->link);
+	weir_list_append(&sub->acks, &entry->link);
 }
 
 static void on_reborn(struct weir_sub *sub)
@@ -261,10 +261,10 @@ static void ack(struct session *session, struct entry *entry)
 
 static void ack_all(struct session *session, struct link *list)
 {
-	while (weir_natss_linked(list)) {
-		struct entry *entry = weir_natss_entry(list->next, struct entry, link);
+	while (weir_list_linked(list)) {
+		struct entry *entry = weir_list_entry(list->next, struct entry, link);
 
-		weir_natss_unlink(&entry->link);
+		weir_list_unlink(&entry->link);
 		ack(session, entry);
 		weir_natss_entry_unref(entry);
 	}
@@ -273,23 +273,23 @@ static void ack_all(struct session *session, struct link *list)
 /* Puts all of `from` behind what `to` has. */
 static void list_move(struct link *to, struct link *from)
 {
-	if (!weir_natss_linked(from))
+	if (!weir_list_linked(from))
 		return;
 	from->next->prev = to->prev;
 	to->prev->next = from->next;
 	from->prev->next = to;
 	to->prev = from->prev;
-	weir_natss_link_init(from);
+	weir_list_init(from);
 }
 
 bool weir_natss_acks_take(struct weir_sub *sub, struct link *list, uint32_t count)
 {
-	if (!weir_natss_linked(&sub->acks) && sub->unheard + count <= WEIR_NATSS_LIVELY_ACKS &&
+	if (!weir_list_linked(&sub->acks) && sub->unheard + count <= WEIR_NATSS_LIVELY_ACKS &&
 	    weir_natss_session_enter(&sub->session)) {
 		sub->unheard += count;
 		return true;
 	}
-	if (!weir_natss_linked(&sub->acks))
+	if (!weir_list_linked(&sub->acks))
 		pthread_cond_signal(&sub->session.wake);
 	list_move(&sub->acks, list);
 	return false;
@@ -306,9 +306,9 @@ static bool work(struct session *session)
 	struct weir_sub *sub = (struct weir_sub *)session;
 	struct link batch;
 
-	if (!weir_natss_linked(&sub->acks))
+	if (!weir_list_linked(&sub->acks))
 		return weir_natss_lag_work(sub);
-	weir_natss_link_init(&batch);
+	weir_list_init(&batch);
 	list_move(&batch, &sub->acks);
 	sub->unheard = 0; /* whatever they wait for, it is over then */
 	weir_natss_unlock(session->inst);

@@ -45,7 +45,7 @@ static void acked(struct weir_sub *sub, struct entry *entry, struct link *acks)
 {
 	weir_natss_inflight_remove(&sub->inflight, entry);
 	weir_natss_sequence_acked(&sub->sequence, entry->sequence);
-	weir_natss_insert(acks, &entry->link);
+	weir_list_append(acks, &entry->link);
 }
 
 static void nacked(struct weir_sub *sub, struct entry *entry, int64_t delay_ms)
@@ -78,7 +78,7 @@ int weir_natss_settle(struct weir_inst *inst, struct weir_sub *sub, int verb, co
 
 	if (verb != WEIR_ACK && verb != WEIR_NACK && verb != WEIR_TERM)
 		return WEIR_ENOTSUP;
-	weir_natss_link_init(&acks);
+	weir_list_init(&acks);
 	weir_natss_lock(inst);
 	for (size_t i = 0; i < count; i++) {
 		int code = settle_one(sub, verb, &tokens[i], arg, &acks);

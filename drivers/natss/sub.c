@@ -10,7 +10,7 @@
 
 static struct weir_sub *sub_at(struct link *at)
 {
-	return weir_natss_entry(at, struct weir_sub, link);
+	return weir_list_entry(at, struct weir_sub, link);
 }
 
 /* Lock held. 0: no memory. */
@@ -47,7 +47,7 @@ void weir_natss_lanes_free(struct weir_inst *inst)
 
 static void notice_init(struct notice *notice, struct weir_sub *sub, uint32_t type)
 {
-	weir_natss_link_init(&notice->link);
+	weir_list_init(&notice->link);
 	notice->sub = sub;
 	notice->type = type;
 }
@@ -60,9 +60,9 @@ static void sub_free(struct weir_sub *sub)
 		next = entry->chain;
 		weir_natss_entry_unref(entry);
 	}
-	while (weir_natss_linked(&sub->acks)) {
-		entry = weir_natss_entry(sub->acks.next, struct entry, link);
-		weir_natss_unlink(&entry->link);
+	while (weir_list_linked(&sub->acks)) {
+		entry = weir_list_entry(sub->acks.next, struct entry, link);
+		weir_list_unlink(&entry->link);
 		weir_natss_entry_unref(entry);
 	}
 	weir_natss_inflight_fini(&sub->inflight);
@@ -86,9 +86,9 @@ static struct weir_sub *sub_new(struct weir_inst *inst, struct weir_topic *topic
 		return NULL;
 	memcpy(sub->uid, spec->uid, size);
 	weir_natss_session_init(&sub->session, inst, &weir_natss_reader);
-	weir_natss_link_init(&sub->link);
-	weir_natss_link_init(&sub->ready_link);
-	weir_natss_link_init(&sub->acks);
+	weir_list_init(&sub->link);
+	weir_list_init(&sub->ready_link);
+	weir_list_init(&sub->acks);
 	notice_init(&sub->state, sub, WEIR_EV_SUB_READY);
 	notice_init(&sub->stopped, sub, WEIR_EV_PAUSED);
 	notice_init(&sub->gap, sub, WEIR_EV_GAP);
@@ -134,19 +134,19 @@ static int enlist(struct weir_sub *sub, struct weir_error *err)
 	if (!sub->lane)
 		return weir_fail(err, WEIR_ENOMEM, "natss: no memory for a subscription");
 	sub->epoch = inst->next_epoch++;
-	weir_natss_insert(&inst->subs, &sub->link);
+	weir_list_append(&inst->subs, &sub->link);
 	return WEIR_OK;
 }
 
 static void delist(struct weir_sub *sub)
 {
 	weir_natss_lock(sub->session.inst);
-	weir_natss_unlink(&sub->link);
-	weir_natss_unlink(&sub->ready_link);
-	weir_natss_unlink(&sub->state.link);
-	weir_natss_unlink(&sub->stopped.link);
-	weir_natss_unlink(&sub->gap.link);
-	weir_natss_unlink(&sub->revoked.link);
+	weir_list_unlink(&sub->link);
+	weir_list_unlink(&sub->ready_link);
+	weir_list_unlink(&sub->state.link);
+	weir_list_unlink(&sub->stopped.link);
+	weir_list_unlink(&sub->gap.link);
+	weir_list_unlink(&sub->revoked.link);
 	weir_natss_unlock(sub->session.inst);
 }
 
@@ -210,7 +210,7 @@ void weir_natss_subs_end(struct weir_inst *inst, int64_t deadline_ns)
 	for (struct link *at = inst->subs.next; at != &inst->subs; at = at->next)
 		weir_natss_session_stop(&sub_at(at)->session, deadline_ns);
 	weir_natss_unlock(inst);
-	while (weir_natss_linked(&inst->subs))
+	while (weir_list_linked(&inst->subs))
 		weir_natss_unsubscribe(inst, sub_at(inst->subs.next), 1, deadline_ns, NULL);
 }
 
@@ -220,13 +220,13 @@ void weir_natss_sub_refresh(struct weir_sub *sub)
 {
 	const struct weir_natss_inflight *inflight = &sub->inflight;
 	bool ready = !sub->paused && sub->credit_records > 0 && sub->credit_bytes > 0 && !sub->session.stop &&
-		     (weir_natss_linked(&inflight->again) || weir_natss_linked(&inflight->fresh) ||
+		     (weir_list_linked(&inflight->again) || weir_list_linked(&inflight->fresh) ||
 		      weir_natss_inflight_due(inflight) <= weir_natss_now());
 
 	if (!ready)
-		weir_natss_unlink(&sub->ready_link);
-	else if (!weir_natss_linked(&sub->ready_link))
-		weir_natss_insert(&sub->session.inst->ready, &sub->ready_link);
+		weir_list_unlink(&sub->ready_link);
+	else if (!weir_list_linked(&sub->ready_link))
+		weir_list_append(&sub->session.inst->ready, &sub->ready_link);
 }
 
 static int64_t add(int64_t value, int64_t more)
@@ -242,7 +242,7 @@ int weir_natss_credit(struct weir_inst *inst, struct weir_sub *sub, int64_t reco
 	sub->credit_records = add(sub->credit_records, records);
 	sub->credit_bytes = add(sub->credit_bytes, bytes);
 	weir_natss_sub_refresh(sub);
-	if (weir_natss_linked(&sub->inflight.waiting))
+	if (weir_list_linked(&sub->inflight.waiting))
 		weir_natss_timer_arm(inst);
 	weir_natss_unlock(inst);
 	return WEIR_OK;
@@ -254,10 +254,10 @@ int weir_natss_pause(struct weir_inst *inst, struct weir_sub *sub, int on)
 	if (on && !sub->paused)
 		weir_natss_notify(inst, &sub->stopped);
 	else if (!on)
-		weir_natss_unlink(&sub->stopped.link);
+		weir_list_unlink(&sub->stopped.link);
 	sub->paused = on != 0;
 	weir_natss_sub_refresh(sub);
-	if (weir_natss_linked(&sub->inflight.waiting))
+	if (weir_list_linked(&sub->inflight.waiting))
 		weir_natss_timer_arm(inst);
 	weir_natss_unlock(inst);
 	return WEIR_OK;
@@ -273,7 +273,7 @@ int weir_natss_sub_stats(struct weir_inst *inst, struct weir_sub *sub, struct we
 	weir_natss_lock(inst);
 	weir_natss_arrivals_take(sub);
 	for (struct link *at = inflight->out.next; at != &inflight->out; at = at->next) {
-		const struct entry *entry = weir_natss_entry(at, struct entry, link);
+		const struct entry *entry = weir_list_entry(at, struct entry, link);
 
 		oldest = entry->out_ns < oldest ? entry->out_ns : oldest;
 	}

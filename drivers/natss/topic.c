@@ -8,7 +8,7 @@
 static struct weir_topic *topic_find(const struct weir_inst *inst, const char *name)
 {
 	for (struct link *at = inst->topics.next; at != &inst->topics; at = at->next) {
-		struct weir_topic *topic = weir_natss_entry(at, struct weir_topic, link);
+		struct weir_topic *topic = weir_list_entry(at, struct weir_topic, link);
 
 		if (strcmp(topic->name, name) == 0)
 			return topic;
@@ -24,10 +24,10 @@ static struct weir_topic *topic_new(struct weir_inst *inst, const char *name)
 	if (!topic)
 		return NULL;
 	memcpy(topic->name, name, size);
-	weir_natss_link_init(&topic->link);
-	weir_natss_link_init(&topic->notice.link);
+	weir_list_init(&topic->link);
+	weir_list_init(&topic->notice.link);
 	topic->notice.topic = topic;
-	weir_natss_insert(&inst->topics, &topic->link);
+	weir_list_append(&inst->topics, &topic->link);
 	return topic;
 }
 
@@ -44,7 +44,7 @@ static void tell(struct weir_inst *inst, struct weir_topic *topic)
 void weir_natss_topics_tell(struct weir_inst *inst)
 {
 	for (struct link *at = inst->topics.next; at != &inst->topics; at = at->next)
-		tell(inst, weir_natss_entry(at, struct weir_topic, link));
+		tell(inst, weir_list_entry(at, struct weir_topic, link));
 }
 
 int weir_natss_topic_open(struct weir_inst *inst, const char *ns, const char *name, struct weir_topic **ret,
@@ -73,17 +73,17 @@ void weir_natss_topic_close(struct weir_inst *inst, struct weir_topic *topic)
 {
 	weir_natss_lock(inst);
 	if (--topic->opened == 0)
-		weir_natss_unlink(&topic->notice.link);
+		weir_list_unlink(&topic->notice.link);
 	weir_natss_unlock(inst);
 }
 
 void weir_natss_topics_free(struct weir_inst *inst)
 {
-	while (weir_natss_linked(&inst->topics)) {
-		struct weir_topic *topic = weir_natss_entry(inst->topics.next, struct weir_topic, link);
+	while (weir_list_linked(&inst->topics)) {
+		struct weir_topic *topic = weir_list_entry(inst->topics.next, struct weir_topic, link);
 
-		weir_natss_unlink(&topic->link);
-		weir_natss_unlink(&topic->notice.link);
+		weir_list_unlink(&topic->link);
+		weir_list_unlink(&topic->notice.link);
 		free(topic);
 	}
 }
