@@ -327,19 +327,55 @@ static bool all_have(size_t count)
 	return all;
 }
 
+static void wait_all_have(size_t count)
+{
+	int64_t deadline_ns = soon();
+
+	while (!all_have(count) && weir_clock_now_ns() < deadline_ns)
+		wait_us(1000);
+	assert_true(all_have(count));
+}
+
+static void wait_count(const struct sub *sub, unsigned count)
+{
+	int64_t deadline_ns = soon();
+
+	while (count_of(sub) < count && weir_clock_now_ns() < deadline_ns)
+		wait_us(1000);
+	assert_int_equal(count_of(sub), count);
+}
+
+/* While the publisher runs: it got that many through since. */
+static void wait_published(unsigned more)
+{
+	int64_t deadline_ns = soon();
+	unsigned goal = atomic_load(&t.published) + more;
+
+	while (atomic_load(&t.published) < goal && weir_clock_now_ns() < deadline_ns)
+		wait_us(1000);
+	assert_true(atomic_load(&t.published) >= goal);
+}
+
 /* Everything that was published came to everybody, once and in order. */
 static void check_all_came(void)
 {
-	int64_t deadline_ns = soon();
 	unsigned published = atomic_load(&t.published);
 
-	while (!all_have(published) && weir_clock_now_ns() < deadline_ns)
-		wait_us(2000);
+	wait_all_have(published);
 	for (size_t i = 0; i < SUBS; i++) {
 		assert_int_equal(count_of(&t.subs[i]), published);
 		assert_int_equal(t.subs[i].twice, 0);
 		assert_int_equal(t.subs[i].disorder, 0);
 	}
+}
+
+/* Events that came and are not settled: they lie on EmbeddedChannel. */
+static void open_with_held(unsigned count)
+{
+	atomic_store(&t.hold, true);
+	open_channel(EMBEDDED);
+	publish(count);
+	wait_all_have(count);
 }
 
 /* ---- moving ------------------------------------------------------------------------- */
@@ -368,6 +404,14 @@ static void wait_stage(uint32_t wanted)
 	assert_int_equal(stage(0), wanted);
 }
 
+/* New events go to InMemoryChannel, and what is held keeps EmbeddedChannel from being drained. */
+static void begin_move_with_held(unsigned count)
+{
+	open_with_held(count);
+	move_to(MEMORY);
+	wait_stage(WEIR_MOVE_DRAINING);
+}
+
 static size_t open_backends(void)
 {
 	struct weir_backend_info info;
@@ -382,10 +426,10 @@ static void moves_under_load(const char *from, const char *to)
 {
 	open_channel(from);
 	start_publishing();
-	wait_us(300000);
+	wait_published(101);
 	move_to(to);
 	wait_stage(0);
-	wait_us(300000);
+	wait_published(101);
 	stop_publishing();
 	check_all_came();
 	assert_int_equal(t.failed, 0);
@@ -413,7 +457,7 @@ static void to_and_fro_under_load(void **state)
 	start_publishing();
 	for (int i = 0; i < 10; i++) {
 		move_to(i % 2 ? EMBEDDED : MEMORY);
-		wait_us(50000);
+		wait_published(10);
 	}
 	wait_stage(0);
 	stop_publishing();
@@ -425,13 +469,7 @@ static void to_and_fro_under_load(void **state)
 static void what_is_new_waits_until_what_is_old_is_settled(void **state)
 {
 	(void)state;
-	atomic_store(&t.hold, true);
-	open_channel(EMBEDDED);
-	publish(10);
-	while (!all_have(10))
-		wait_us(1000);
-	move_to(MEMORY);
-	wait_stage(WEIR_MOVE_DRAINING);
+	begin_move_with_held(10);
 	publish(10);
 	wait_us(200000);
 	for (size_t i = 0; i < SUBS; i++)
@@ -444,22 +482,13 @@ static void what_is_new_waits_until_what_is_old_is_settled(void **state)
 static void subscriptions_do_not_wait_for_each_other(void **state)
 {
 	weir_delivery *held[10];
-	int64_t deadline_ns = soon();
 
 	(void)state;
-	atomic_store(&t.hold, true);
-	open_channel(EMBEDDED);
-	publish(10);
-	while (!all_have(10))
-		wait_us(1000);
-	move_to(MEMORY);
-	wait_stage(WEIR_MOVE_DRAINING);
+	begin_move_with_held(10);
 	publish(1);
 	take_held(&t.subs[1], held, sizeof held);
 	weir_delivery_settle(held, 10, WEIR_ACK, 0);
-	while (count_of(&t.subs[1]) < 11 && weir_clock_now_ns() < deadline_ns)
-		wait_us(1000);
-	assert_int_equal(count_of(&t.subs[1]), 11);
+	wait_count(&t.subs[1], 11);
 	assert_int_equal(count_of(&t.subs[0]), 10);
 	assert_int_equal(stage(0), WEIR_MOVE_DRAINING);
 	let_go();
@@ -483,8 +512,7 @@ static void a_move_tells_what_is_left(void **state)
 	assert_int_equal(info.left, 5 * SUBS);
 	assert_int_equal(info.error.code, WEIR_OK);
 	assert_int_equal(weir_channel_move_info(t.channel, 1, &info), WEIR_ENOTFOUND);
-	while (!all_have(5))
-		wait_us(1000);
+	wait_all_have(5);
 	let_go();
 	wait_stage(0);
 	assert_true(logged("new events go to InMemoryChannel; what is left on EmbeddedChannel is delivered first"));
@@ -494,13 +522,7 @@ static void a_move_tells_what_is_left(void **state)
 static void the_way_back_waits_until_the_backend_is_drained(void **state)
 {
 	(void)state;
-	atomic_store(&t.hold, true);
-	open_channel(EMBEDDED);
-	publish(5);
-	while (!all_have(5))
-		wait_us(1000);
-	move_to(MEMORY);
-	wait_stage(WEIR_MOVE_DRAINING);
+	begin_move_with_held(5);
 	publish(5);
 	move_to(EMBEDDED);
 	wait_us(100000);
@@ -530,24 +552,15 @@ static void a_subscription_made_during_a_move_gets_what_is_new(void **state)
 {
 	static struct sub late;
 	const struct weir_subscription_spec spec = { .name = "late", .window = 9, .deliver = on_deliver, .ctx = &late };
-	int64_t deadline_ns = soon();
 	weir_subscription *handle;
 
 	(void)state;
 	memset(&late, 0, sizeof late);
-	atomic_store(&t.hold, true);
-	open_channel(EMBEDDED);
-	publish(5);
-	while (!all_have(5))
-		wait_us(1000);
-	move_to(MEMORY);
-	wait_stage(WEIR_MOVE_DRAINING);
+	begin_move_with_held(5);
 	assert_int_equal(weir_channel_subscribe(t.channel, &spec, &handle, NULL), WEIR_OK);
 	atomic_store(&t.hold, false);
 	publish(3);
-	while (count_of(&late) < 3 && weir_clock_now_ns() < deadline_ns)
-		wait_us(1000);
-	assert_int_equal(count_of(&late), 3);
+	wait_count(&late, 3);
 	let_go();
 	check_all_came();
 }
@@ -555,13 +568,7 @@ static void a_subscription_made_during_a_move_gets_what_is_new(void **state)
 static void a_subscription_that_is_forgotten_is_not_waited_for(void **state)
 {
 	(void)state;
-	atomic_store(&t.hold, true);
-	open_channel(EMBEDDED);
-	publish(5);
-	while (!all_have(5))
-		wait_us(1000);
-	move_to(MEMORY);
-	wait_stage(WEIR_MOVE_DRAINING);
+	begin_move_with_held(5);
 	for (size_t i = 0; i < SUBS; i++) {
 		assert_int_equal(weir_subscription_close(t.subs[i].handle, 0, soon(), NULL), WEIR_OK);
 		free_held(&t.subs[i]);
@@ -594,13 +601,7 @@ static void forget_what_came(void)
 static void a_restart_in_the_middle_goes_on_with_the_drain(void **state)
 {
 	(void)state;
-	atomic_store(&t.hold, true);
-	open_channel(EMBEDDED);
-	publish(10);
-	while (!all_have(10))
-		wait_us(1000);
-	move_to(MEMORY);
-	wait_stage(WEIR_MOVE_DRAINING);
+	begin_move_with_held(10);
 	close_runtime();
 	forget_what_came();
 	atomic_store(&t.hold, false);
@@ -616,11 +617,7 @@ static void a_restart_in_the_middle_goes_on_with_the_drain(void **state)
 static void a_channel_opened_with_another_kind_than_before_moves(void **state)
 {
 	(void)state;
-	atomic_store(&t.hold, true);
-	open_channel(EMBEDDED);
-	publish(10);
-	while (!all_have(10))
-		wait_us(1000);
+	open_with_held(10);
 	close_runtime();
 	forget_what_came();
 	atomic_store(&t.hold, false);
@@ -797,15 +794,14 @@ static void a_backend_that_is_renewed_under_load_loses_nothing(void **state)
 	(void)state;
 	open_channel(EMBEDDED);
 	start_publishing();
-	wait_us(100000);
+	wait_published(30);
 	assert_int_equal(weir_runtime_renew(t.runtime, EMBEDDED, NULL), WEIR_OK);
 	wait_us(100000);
 	while (weir_channel_ready(t.channel, NULL) && weir_clock_now_ns() < deadline_ns)
 		wait_us(1000);
-	wait_us(100000);
+	wait_published(30);
 	stop_publishing();
-	while (!all_have(atomic_load(&t.published)) && weir_clock_now_ns() < deadline_ns)
-		wait_us(1000);
+	wait_all_have(atomic_load(&t.published));
 	for (size_t i = 0; i < SUBS; i++)
 		for (unsigned n = 0; n < atomic_load(&t.published); n++)
 			assert_true(t.subs[i].seen[n] > 0);
@@ -820,8 +816,7 @@ static void deliveries_of_before_a_renewal_are_stale_and_use_up_the_window(void 
 	atomic_store(&t.hold, true);
 	open_channel(EMBEDDED);
 	publish(150);
-	while (!all_have(100) && weir_clock_now_ns() < deadline_ns)
-		wait_us(1000);
+	wait_all_have(100);
 	assert_int_equal(weir_runtime_renew(t.runtime, EMBEDDED, NULL), WEIR_OK);
 	wait_us(300000);
 	while (weir_subscription_ready(t.subs[0].handle, NULL) && weir_clock_now_ns() < deadline_ns)
@@ -830,8 +825,7 @@ static void deliveries_of_before_a_renewal_are_stale_and_use_up_the_window(void 
 	assert_int_equal(count_of(&t.subs[0]), 100);
 	take_held(&t.subs[0], held, sizeof held);
 	assert_int_equal(weir_delivery_settle(held, 10, WEIR_ACK, 0), WEIR_ESTALE);
-	while (count_of(&t.subs[0]) < 110 && weir_clock_now_ns() < deadline_ns)
-		wait_us(1000);
+	wait_count(&t.subs[0], 110);
 	wait_us(50000);
 	assert_int_equal(count_of(&t.subs[0]), 110);
 	weir_delivery_settle(held + 10, 90, WEIR_ACK, 0);
