@@ -149,37 +149,3 @@ uint64_t bench_cpu_ns(int pid)
 	closedir(threads);
 	return sum;
 }
-
-/* The first buckets are 1 us wide; from there each power of two has as many buckets as the one before. */
-static size_t bucket_of(uint64_t us)
-{
-	unsigned shift = 0;
-
-	while (us >> shift >= 2u << BENCH_SUB_BITS)
-		shift++;
-	return ((size_t)shift << BENCH_SUB_BITS) + (size_t)(us >> shift);
-}
-
-void bench_latency_add(struct bench_latency *latency, int64_t ns)
-{
-	size_t bucket = bucket_of(ns > 0 ? (uint64_t)ns / 1000 : 0);
-
-	latency->counts[bucket < BENCH_BUCKETS ? bucket : BENCH_BUCKETS - 1]++;
-	latency->total++;
-	if (ns > latency->max_ns)
-		latency->max_ns = ns;
-}
-
-double bench_latency_us(const struct bench_latency *latency, double part)
-{
-	uint64_t rank = (uint64_t)((double)latency->total * part), seen = 0;
-
-	for (size_t bucket = 0; bucket < BENCH_BUCKETS; bucket++) {
-		size_t shift = bucket >> BENCH_SUB_BITS ? (bucket >> BENCH_SUB_BITS) - 1 : 0;
-
-		seen += latency->counts[bucket];
-		if (seen > rank)
-			return (double)((bucket - (shift << BENCH_SUB_BITS) + 1) << shift);
-	}
-	return (double)latency->max_ns / 1000;
-}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the programs here share: sockets, time, CPU of other processes, latencies. */
+/* What the programs here share: sockets, time, CPU of other processes. */
 #ifndef WEIR_BENCH_H
 #define WEIR_BENCH_H
 
@@ -28,16 +28,5 @@ size_t bench_message_end(const char *bytes, size_t len);
 
 /* Nanoseconds on a CPU of all threads of a process, from its schedstat. */
 uint64_t bench_cpu_ns(int pid);
-
-/* Latencies: buckets at most 3 % wide, from 1 us to 137 s. */
-enum { BENCH_SUB_BITS = 5, BENCH_BUCKETS = 24 << BENCH_SUB_BITS };
-struct bench_latency {
-	uint64_t counts[BENCH_BUCKETS];
-	uint64_t total;
-	int64_t max_ns;
-};
-void bench_latency_add(struct bench_latency *latency, int64_t ns);
-/* In microseconds, the upper end of the bucket; part: 0.99 for p99. */
-double bench_latency_us(const struct bench_latency *latency, double part);
 
 #endif

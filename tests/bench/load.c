@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/latency.h"
+
 enum { READY = 256, MAX_PIDS = 8, ID_DIGITS = 16, HEAD_MAX = 1024, ANSWER_MAX = 4096 };
 
 struct connection {
@@ -50,7 +52,7 @@ static struct connection *idle;
 static int epoll_fd;
 static int64_t begin_ns, stop_ns;
 static uint64_t sent, answered, statuses[600];
-static struct bench_latency latency;
+static struct weir_latency latency;
 
 static void make_request(void)
 {
@@ -105,7 +107,7 @@ static void on_answer(struct connection *connection, int64_t now_ns)
 
 	statuses[status > 0 && status < 600 ? status : 0]++;
 	answered++;
-	bench_latency_add(&latency, now_ns - connection->due_ns);
+	weir_latency_add(&latency, now_ns - connection->due_ns);
 	connection->busy = false;
 	connection->len = 0;
 	if (options.rate <= 0 && may_send(now_ns)) {
@@ -221,7 +223,7 @@ static void print_result(double seconds, uint64_t cpu_ns)
 			comma = ",";
 		}
 	printf("},\"latency_us\":{\"p50\":%.0f,\"p99\":%.0f,\"p999\":%.0f,\"max\":%.0f}",
-	       bench_latency_us(&latency, 0.5), bench_latency_us(&latency, 0.99), bench_latency_us(&latency, 0.999),
+	       weir_latency_us(&latency, 0.5), weir_latency_us(&latency, 0.99), weir_latency_us(&latency, 0.999),
 	       (double)latency.max_ns / 1000);
 	if (options.pid_count)
 		printf(",\"cpu_us_per_event\":%.2f", (double)cpu_ns / 1000 / (double)answered);
